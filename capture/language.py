@@ -1,0 +1,64 @@
+"""The language that people are spoken to in: gettext catalogues (GNU gettext, PO format).
+
+A message is written in English where it is used, `say("Heard {count} packets", count=3)`; the English
+text with its placeholders is the key of its translation. Each package of mailtap keeps its catalogue in
+its own `locale/` folder.
+"""
+
+from __future__ import annotations
+
+import gettext
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+LANGUAGES = ("en", "ja")
+DOMAIN = "mailtap"
+
+
+class Say(Protocol):
+    """Translates an English message and fills its `{placeholders}`."""
+
+    def __call__(self, message: str, /, **values: object) -> str:
+        """Return the message in the reader's language."""
+
+
+def N_(message: str) -> str:  # noqa: N802  # gettext's own name for "translate this later"
+    """Mark a message of a table for the catalogue; whoever prints it calls `say` on it."""
+    return message
+
+
+def from_environment(environment: Mapping[str, str]) -> str:
+    """Return the language code that the environment asks for (POSIX: LC_ALL, LC_MESSAGES, LANG).
+
+    Args:
+        environment: such as `os.environ`.
+
+    Returns:
+        One of `LANGUAGES`; English where it asks for none of the others.
+    """
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if wanted := environment.get(variable):
+            return next((code for code in LANGUAGES if wanted.lower().startswith(code)), "en")
+    return "en"
+
+
+def load(code: str, *folders: Path) -> Say:
+    """Return the `say` of one language.
+
+    Args:
+        code: one of `LANGUAGES`.
+        folders: the `locale/` folders of the packages that will speak.
+    """
+    catalogue = gettext.NullTranslations()
+    for folder in folders:
+        catalogue.add_fallback(gettext.translation(DOMAIN, folder, [code], fallback=True))
+
+    def say(message: str, /, **values: object) -> str:
+        # An empty key would fetch the catalogue's own header.
+        translated = catalogue.gettext(message) if message else message
+        return translated.format(**values) if values else translated
+
+    return say
