@@ -1,0 +1,65 @@
+# Every target sets up what it needs in .venv; nothing outside this folder is touched.
+# Options for a demo: make demo-plain ARGS="--lang ja --mask"
+
+PYTHON ?= $(shell command -v python3 || command -v python)
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# install.py says itself what is missing; here only that there is no Python at all to run it.
+SETUP := $(if $(PYTHON),$(PYTHON) requirements/install.py,echo "Mailtap needs Python 3.11 or later, and there is no python3 here (Debian, Ubuntu: sudo apt install python3 python3-venv)." >&2; false)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check wheels lock catalogues format clean
+
+help: ## this list
+	@echo "make demo-plain      see a password and a mail fall off the wire"
+	@echo "make demo-apop       APOP and CRAM-MD5: no clear password, and still broken"
+	@echo "make demo-tls        the same mail over SSL/TLS: what is left to see"
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
+	@echo 'Options: make demo-plain ARGS="--lang ja --mask"   (.venv/bin/mailtap demo --help)'
+
+demo-%: $(VENV)/run
+	@$(BIN)/mailtap demo $* $(ARGS)
+
+demo: $(VENV)/run ## every scenario, and the matrix of what leaked
+	@$(BIN)/mailtap demo matrix $(ARGS)
+
+test: $(VENV)/dev ## the tests
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@mkdir -p build/types/mailtap
+	@for folder in capture servers demo; do ln -sfn ../../../$$folder build/types/mailtap/$$folder; done
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tests/support/catalogues.py check
+
+format: $(VENV)/dev ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+catalogues: $(VENV)/dev ## renew the translations' catalogues from the code
+	$(BIN)/python tests/support/catalogues.py renew
+
+wheels: $(VENV)/run ## fetch all that an install needs into wheels/, for machines without a network
+	$(PIP) download --quiet --dest wheels --require-hashes --requirement requirements/dev.txt
+	@echo "wheels/ is filled for this Python and system; copy it into the checkout on a machine without a network."
+
+lock: $(VENV)/dev ## renew the locked requirements
+	$(PIP) install --quiet uv
+	$(BIN)/python requirements/lock.py
+
+clean: ## remove what make made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/run: requirements/install.py requirements/run.txt pyproject.toml
+	@$(SETUP) run
+	@touch $@
+
+$(VENV)/dev: requirements/install.py requirements/dev.txt pyproject.toml
+	@$(SETUP) dev
+	@touch $@ $(VENV)/run
