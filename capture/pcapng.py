@@ -1,0 +1,200 @@
+"""Read packets from pcapng files (draft-ietf-opsawg-pcapng), as Wireshark and dumpcap write them."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from mailtap.capture.language import N_
+from mailtap.capture.model import Note, Packet
+from mailtap.capture.pcapfile import LONGEST_PACKET, damaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailtap.capture.bytestream import ByteStream
+
+MAGIC = b"\x0a\x0d\x0d\x0a"
+
+_SECTION_HEADER = 0x0A0D0D0A
+_INTERFACE = 1
+_OLD_PACKET = 2
+_SIMPLE_PACKET = 3
+_ENHANCED_PACKET = 6
+_ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
+_LEAST_BLOCK = 12  # type, length, length again
+_LEAST_SECTION = 28
+_LONGEST_HEADER = 1 << 16  # of a section header or an interface description; options beyond are not read
+_MOST_INTERFACES = 1 << 16
+_TSRESOL = 9
+_TSOFFSET = 14
+_MICROSECONDS = 6
+_NANOSECONDS = 1_000_000_000
+
+
+class _Interface(NamedTuple):
+    """What a packet's interface says of it; a time stamp counts `1 / ticks` seconds."""
+
+    link_type: int
+    snaplen: int
+    ticks: int
+    offset: int
+
+
+class _Head(NamedTuple):
+    """What the head of a packet block says."""
+
+    interface: int
+    high: int
+    low: int
+    captured: int
+    original: int
+
+
+class _Reader:
+    """The state of one file: byte order and interfaces of the section, and the number of packets."""
+
+    __slots__ = ("interfaces", "number", "order", "stream", "warned")
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.stream = stream
+        self.order = "<"
+        self.interfaces: list[_Interface] = []
+        self.number = 0
+        self.warned = False
+
+
+def read_pcapng(stream: ByteStream) -> Iterator[Packet | Note]:
+    """Yield the packets of a pcapng file, of all its sections, and notes where it is damaged.
+
+    Args:
+        stream: stands at the first section header block.
+    """
+    reader = _Reader(stream)
+    while stream.need(_LEAST_BLOCK):
+        begin = stream.offset
+        if stream.data.startswith(MAGIC, stream.at):
+            order = _ORDERS.get(stream.data[stream.at + 8 : stream.at + 12])
+            if order is None:
+                yield damaged(
+                    N_("At byte {offset} a section has no byte order; the rest is not readable."), begin
+                )
+                return
+            reader.order = order
+            reader.interfaces = []
+        kind, length = struct.unpack_from(reader.order + "II", stream.data, stream.at)
+        if length < (_LEAST_SECTION if kind == _SECTION_HEADER else _LEAST_BLOCK) or length % 4:
+            yield damaged(
+                N_("At byte {offset} a block claims to have {length} bytes; the rest is not readable."),
+                begin,
+                length=length,
+            )
+            return
+        yield from _PARSERS.get(kind, _nothing)(reader, length)
+        # A parser stops anywhere in its block; the next one begins where the length says.
+        if not stream.skip(begin + length - stream.offset):
+            yield damaged(N_("The capture file ends within the block that begins at byte {offset}."), begin)
+            return
+    if stream.left:
+        yield damaged(
+            N_("The capture file ends at byte {offset}, within the start of a block."), stream.offset
+        )
+
+
+def _nothing(_reader: _Reader, _length: int) -> Iterator[Packet | Note]:
+    """Yield nothing: the block is not one that this program reads."""
+    return iter(())
+
+
+def _interface(reader: _Reader, length: int) -> Iterator[Packet | Note]:
+    """Remember an Interface Description Block (section 4.2)."""
+    body = min(length, _LONGEST_HEADER)
+    stream = reader.stream
+    if not stream.need(body) or length < _LEAST_BLOCK + 8 or len(reader.interfaces) == _MOST_INTERFACES:
+        return
+    link_type, snaplen = struct.unpack_from(reader.order + "H2xI", stream.data, stream.at + 8)
+    resolution, offset = _MICROSECONDS, 0
+    for code, value in _options(stream.data[stream.at + 16 : stream.at + body - 4], reader.order):
+        if code == _TSRESOL and len(value) == 1:
+            resolution = value[0]
+        elif code == _TSOFFSET and len(value) == 8:  # noqa: PLR2004  # a 64-bit number of seconds
+            offset = struct.unpack(reader.order + "q", value)[0]
+    ticks = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10**resolution
+    reader.interfaces.append(_Interface(link_type, snaplen, ticks, offset))
+    yield from ()
+
+
+def _options(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yield code and value of each option (section 3.5)."""
+    at = 0
+    while at + 4 <= len(data):
+        code, length = struct.unpack_from(order + "HH", data, at)
+        if code == 0:
+            return
+        yield code, data[at + 4 : at + 4 + length]
+        at += 4 + length + -length % 4
+
+
+def _enhanced_packet(reader: _Reader, length: int) -> Iterator[Packet | Note]:
+    """Yield the packet of an Enhanced Packet Block (section 4.3)."""
+    head = struct.Struct(reader.order + "8xIIIII")
+    if reader.stream.need(head.size):
+        fields = _Head(*head.unpack_from(reader.stream.data, reader.stream.at))
+        yield from _packet(reader, fields, head.size, length)
+
+
+def _old_packet(reader: _Reader, length: int) -> Iterator[Packet | Note]:
+    """Yield the packet of the obsolete Packet Block (appendix A)."""
+    head = struct.Struct(reader.order + "8xH2xIIII")
+    if reader.stream.need(head.size):
+        fields = _Head(*head.unpack_from(reader.stream.data, reader.stream.at))
+        yield from _packet(reader, fields, head.size, length)
+
+
+def _simple_packet(reader: _Reader, length: int) -> Iterator[Packet | Note]:
+    """Yield the packet of a Simple Packet Block, which has no time and the first interface (section 4.4)."""
+    head = struct.Struct(reader.order + "8xI")
+    if reader.stream.need(head.size):
+        original: int = head.unpack_from(reader.stream.data, reader.stream.at)[0]
+        snaplen = reader.interfaces[0].snaplen if reader.interfaces else 0
+        captured = min(original, length - head.size - 4, snaplen or original)
+        yield from _packet(reader, _Head(0, 0, 0, captured, original), head.size, length)
+
+
+def _packet(reader: _Reader, head: _Head, size: int, length: int) -> Iterator[Packet | Note]:
+    """Yield the packet of a block of that length, whose head has that size and those fields."""
+    reader.number += 1
+    begin = reader.stream.offset
+    if head.captured > min(length - size - 4, LONGEST_PACKET):
+        yield damaged(
+            N_("At byte {offset}, packet {packet} claims to have {length} bytes; it is left out."),
+            begin,
+            packet=reader.number,
+            length=head.captured,
+        )
+        return
+    if head.interface >= len(reader.interfaces):
+        if not reader.warned:
+            reader.warned = True
+            yield damaged(
+                N_("At byte {offset}, packet {packet} names an unknown interface; it is left out."),
+                begin,
+                packet=reader.number,
+            )
+        return
+    if not reader.stream.need(size + head.captured):
+        return  # the caller finds the end of the file within the block
+    of = reader.interfaces[head.interface]
+    start = reader.stream.at + size
+    time_ns = (head.high << 32 | head.low) * _NANOSECONDS // of.ticks + of.offset * _NANOSECONDS
+    # Padding and the second length are left unread: through a pipe they may be long in coming.
+    data = reader.stream.data[start : start + head.captured]
+    yield Packet(reader.number, time_ns, of.link_type, data, head.original)
+
+
+_PARSERS = {
+    _INTERFACE: _interface,
+    _OLD_PACKET: _old_packet,
+    _SIMPLE_PACKET: _simple_packet,
+    _ENHANCED_PACKET: _enhanced_packet,
+}
