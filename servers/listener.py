@@ -1,0 +1,132 @@
+"""Opens listening sockets, on loopback addresses and nowhere else."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import ipaddress
+import os
+import socket
+from contextlib import suppress
+from typing import Final
+
+BACKLOG: Final = 128
+
+
+class ServersError(Exception):
+    """The toy servers cannot start; the message says what to do."""
+
+
+class AddressRefused(ServersError):  # noqa: N818  # the noun that callers know
+    """The address is not one of this machine's loopback addresses."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"The toy servers listen on loopback only, and {host!r} is not a loopback address: "
+            "use 127.0.0.1 or ::1."
+        )
+        self.host = host
+
+
+class PortTaken(ServersError):  # noqa: N818
+    """Another program listens on the port.
+
+    Attributes:
+        host: the address.
+        port: the port.
+        holder: the program that holds it, as `name (process 123)`; None where this system does not tell.
+    """
+
+    def __init__(self, host: str, port: int, holder: str | None) -> None:
+        by = f" by {holder}" if holder else " by another program"
+        super().__init__(f"Port {port} on {host} is taken{by}: end it, or choose another port.")
+        self.host = host
+        self.port = port
+        self.holder = holder
+
+
+class PortForbidden(ServersError):  # noqa: N818
+    """This system does not let an ordinary user listen on the port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"This user may not listen on port {port} of {host}: choose a port from 1024 up.")
+        self.host = host
+        self.port = port
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; clients can connect from now on.
+
+    Args:
+        host: a loopback address (127.0.0.0/8 or ::1). Names are refused: they may resolve elsewhere.
+        port: the port; 0 takes any free one.
+
+    Raises:
+        AddressRefused: the address is no loopback address, or this machine has none like it.
+        PortTaken: another program listens there.
+        PortForbidden: the port is reserved for the administrator.
+    """
+    address = loopback(host)
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:  # a system without IPv6
+        raise AddressRefused(host) from None
+    try:
+        _claim(sock)
+        sock.bind((str(address), port))
+        loopback(sock.getsockname()[0])
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise _explain(error, host, port) from error
+    except BaseException:
+        sock.close()
+        raise
+    sock.setblocking(False)  # noqa: FBT003  # the standard library's signature
+    return sock
+
+
+def loopback(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address if it is a literal loopback address.
+
+    Raises:
+        AddressRefused: it is not.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise AddressRefused(host) from None
+    # An IPv4 address in IPv6 clothes is loopback to some Python versions and not to others: use it plain.
+    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "scope_id", None)
+    if mapped or not address.is_loopback:
+        raise AddressRefused(host)
+    return address
+
+
+def _claim(sock: socket.socket) -> None:
+    if os.name == "nt":  # there, REUSEADDR would let two servers share a port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def _explain(error: OSError, host: str, port: int) -> Exception:
+    if error.errno == errno.EADDRINUSE:
+        return PortTaken(host, port, holder_of(port))
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return PortForbidden(host, port)
+    if error.errno == errno.EADDRNOTAVAIL:
+        return AddressRefused(host)
+    return error
+
+
+def holder_of(port: int) -> str | None:
+    """Return which program listens on a port, as `name (process 123)`; None where no one can tell."""
+    with suppress(Exception):  # psutil may be absent, or may not be allowed to look: this is only a courtesy
+        psutil = importlib.import_module("psutil")
+        for connection in psutil.net_connections("tcp"):
+            listening = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            if listening and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return None

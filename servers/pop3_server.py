@@ -1,0 +1,122 @@
+"""Carries one POP3 session over an asyncio connection: bytes, TLS and time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, assert_never, cast
+
+from mailtap.servers.pop3 import Close, Pop3Session, Send, StartTls
+
+if TYPE_CHECKING:
+    import ssl
+
+    from mailtap.servers.limits import Limits
+
+
+class Pop3Protocol(asyncio.Protocol):
+    """The transport's side of a session.
+
+    While the client does not read what it asked for, nothing more is read from it. A client that
+    completes no command for `idle_seconds` is dropped without a word (RFC 1939, section 3).
+
+    Attributes:
+        ended: set when the connection is gone.
+    """
+
+    def __init__(self, session: Pop3Session, *, context: ssl.SSLContext | None, limits: Limits) -> None:
+        self.ended = asyncio.Event()
+        self._session = session
+        self._context = context
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._writable = True
+        self._commands = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._upgrade: asyncio.Task[None] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the client ended the session with QUIT."""
+        return self._session.finished
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the client."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._restart_timer()
+        self._pump()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        self._session.feed(data)
+        self._pump()
+
+    def pause_writing(self) -> None:
+        """Stop: the client does not read."""
+        self._writable = False
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads again."""
+        self._writable = True
+        if self._transport is not None:
+            self._transport.resume_reading()
+            self._restart_timer()  # a slow reader of a long message makes progress too
+            self._pump()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End the session; called once more after a failed handshake, which does no harm."""
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._session.abandon()
+        self.ended.set()
+
+    def _pump(self) -> None:
+        while self._writable and self._transport is not None:
+            action = self._session.next_action()
+            if action is None:
+                break
+            match action:
+                case Send(data):
+                    self._transport.write(data)
+                case StartTls():
+                    # Nothing may be read between here and the handshake: it would be taken for a command.
+                    self._transport.pause_reading()
+                    self._upgrade = self._loop.create_task(self._start_tls(self._transport))
+                case Close():
+                    self._transport.close()
+                case _:
+                    assert_never(action)
+        if self._session.commands != self._commands:
+            self._commands = self._session.commands
+            self._restart_timer()
+
+    async def _start_tls(self, transport: asyncio.Transport) -> None:
+        assert self._context is not None  # noqa: S101  # the runner gives one to each STARTTLS port
+        with suppress(OSError):  # a failed handshake: closed below
+            self._transport = await self._loop.start_tls(
+                transport,
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=self._limits.handshake_seconds,
+                ssl_shutdown_timeout=self._limits.close_seconds,
+            )
+            self._session.tls_started()
+            self._pump()
+            return
+        transport.abort()
+        self.connection_lost(None)  # asyncio does not always say so after a failed handshake
+
+    def _restart_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._timer = self._loop.call_later(self._limits.idle_seconds, self._time_out)
+
+    def _time_out(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()

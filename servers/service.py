@@ -1,0 +1,67 @@
+"""What a toy server offers on one port, and the lab's own names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+LAB_DOMAIN: Final = "lab.example"
+LAB_HOST: Final = "mail.lab.example"  # RFC 2606, section 3: a name that can never be anyone's
+SASL_MECHANISMS: Final = ("CRAM-MD5", "LOGIN", "PLAIN")
+
+
+class ServerProtocol(StrEnum):
+    """The protocols there is a toy server for."""
+
+    SMTP = "smtp"
+    POP3 = "pop3"
+
+
+class Security(StrEnum):
+    """How a port is protected: not at all, by STARTTLS or STLS on request, or by TLS from the first byte."""
+
+    PLAIN = "plain"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One listening port and what it offers.
+
+    Attributes:
+        protocol: what is spoken there.
+        security: how it is protected.
+        port: TCP port; 0 takes any free one.
+        mechanisms: the SASL mechanisms offered (RFC 4422), out of `SASL_MECHANISMS`.
+        user_pass: whether POP3 offers USER and PASS (RFC 1939, section 7).
+        apop: whether POP3 offers APOP (RFC 1939, section 7).
+        clear_login: whether a STARTTLS port allows a login before TLS.
+        login_required: whether SMTP takes mail only after a login (RFC 6409, section 4.3).
+
+    Raises:
+        ValueError: a mechanism is not one of `SASL_MECHANISMS`, or the port is not in 0 to 65535.
+    """
+
+    protocol: ServerProtocol
+    security: Security
+    port: int = 0
+    mechanisms: tuple[str, ...] = ()
+    user_pass: bool = True
+    apop: bool = False
+    clear_login: bool = True
+    login_required: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.mechanisms).difference(SASL_MECHANISMS))
+        if unknown:
+            raise ValueError(
+                f"No such SASL mechanism here: {', '.join(unknown)}; there are {', '.join(SASL_MECHANISMS)}."
+            )
+        if not 0 <= self.port <= 65535:  # noqa: PLR2004  # TCP's own range
+            raise ValueError(f"Port {self.port} is not in 0 to 65535.")
+
+    def login_allowed(self, *, encrypted: bool) -> bool:
+        """Tell whether a login may happen now, given whether the connection is encrypted by now."""
+        return encrypted or self.security is Security.PLAIN or self.clear_login

@@ -1,0 +1,246 @@
+"""The toy SMTP server: aiosmtpd's protocol, named after the lab and kept within bounds.
+
+aiosmtpd speaks RFC 5321 with SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), STARTTLS
+(RFC 3207) and AUTH (RFC 4954) PLAIN and LOGIN. Added here: CRAM-MD5 (RFC 2195), mail for the lab's own
+addresses only, logins refused or required as the port has it, and limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, AnyStr, Final
+
+from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
+from mailtap.servers.mailbox import MailboxFull
+from mailtap.servers.sasl import cram_md5
+from mailtap.servers.service import LAB_DOMAIN, LAB_HOST, SASL_MECHANISMS, Security, Service
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from mailtap.servers.accounts import Account, Accounts
+    from mailtap.servers.limits import Limits
+    from mailtap.servers.mailbox import Mailboxes
+
+IDENT: Final = "ESMTP toy server ready"
+_COMMAND_OCTETS: Final = 512  # RFC 5321, section 4.5.3.1.4
+_MAIL_OCTETS: Final = _COMMAND_OCTETS + 26 + 10  # RFC 1870, section 3; RFC 6531, section 3.1
+
+
+class SmtpPolicy:
+    """What the lab accepts: aiosmtpd calls these hooks, one object for all sessions of a port."""
+
+    def __init__(self, *, accounts: Accounts, mailboxes: Mailboxes, limits: Limits) -> None:
+        self._accounts = accounts
+        self._mailboxes = mailboxes
+        self._limits = limits
+
+    async def handle_EHLO(  # noqa: N802  # aiosmtpd's name for it
+        self, server: LabSmtp, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Accept the greeting; drop an empty list of mechanisms, which would be no list at all."""
+        session.host_name = hostname
+        server.command_size_limits["MAIL"] = _MAIL_OCTETS  # aiosmtpd raises it with each EHLO
+        return [line for line in responses if line.rstrip() != "250-AUTH"]
+
+    async def handle_RCPT(  # noqa: N802
+        self,
+        _server: LabSmtp,
+        _session: Session,
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        """Accept the lab's own addresses and nobody else's: this is no relay (RFC 5321, section 7.1)."""
+        if len(envelope.rcpt_tos) >= self._limits.recipients:
+            return "452 4.5.3 Too many recipients"
+        if self._accounts.at_address(address) is None:
+            at_lab = address.rpartition("@")[2].casefold() == LAB_DOMAIN
+            return "550 5.1.1 No such user here" if at_lab else "550 5.7.1 This server relays no mail"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
+
+    async def handle_VRFY(  # noqa: N802
+        self, _server: LabSmtp, _session: Session, _envelope: Envelope, _address: str
+    ) -> str:
+        """Tell nobody who has a mailbox here (RFC 5321, section 7.3)."""
+        return "252 2.1.5 Send it and see"
+
+    async def handle_DATA(self, _server: LabSmtp, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Store the message for each recipient, or for none."""
+        accounts = [self._accounts.at_address(address) for address in envelope.rcpt_tos]
+        content = envelope.original_content or b""
+        sender = envelope.mail_from or ""
+        try:
+            self._mailboxes.deliver(filter(None, accounts), content, sender=sender)
+        except MailboxFull:
+            return "452 4.2.2 Mailbox full"
+        return "250 2.0.0 Delivered"
+
+    async def handle_QUIT(self, server: LabSmtp, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        """Note that the client left in good order."""
+        server.finished = True
+        return "221 2.0.0 Goodbye"
+
+    async def handle_exception(self, _error: Exception) -> str:
+        """Answer what aiosmtpd choked on; a hostile line must not become a traceback."""
+        return "451 4.3.0 That was too much for this server"
+
+    def authenticate(
+        self, server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
+    ) -> AuthResult:
+        """Check a name and a password, from PLAIN or LOGIN."""
+        assert isinstance(server, LabSmtp)  # noqa: S101  # aiosmtpd passes the session that asks
+        return server.conclude(self._accounts.check_password(data.login, data.password))
+
+    def answer_cram_md5(self, challenge: bytes, response: bytes) -> Account | None:
+        """Check the answer to a CRAM-MD5 challenge."""
+        exchange = cram_md5(self._accounts, challenge)
+        next(exchange)
+        try:
+            exchange.send(response)
+        except StopIteration as verdict:
+            account: Account | None = verdict.value
+            return account
+        return None
+
+
+class LabSmtp(SMTP):
+    """One SMTP session.
+
+    Attributes:
+        ended: set when the connection is gone.
+        finished: whether the client ended the session with QUIT.
+    """
+
+    AuthLoginUsernameChallenge = "Username:"
+    AuthLoginPasswordChallenge = "Password:"
+
+    def __init__(
+        self,
+        service: Service,
+        policy: SmtpPolicy,
+        *,
+        context: ssl.SSLContext | None,
+        limits: Limits,
+        nonce: Callable[[], str],
+    ) -> None:
+        self.ended = asyncio.Event()
+        self.finished = False
+        self._login_required = service.login_required
+        self._policy = policy
+        self._limits = limits
+        self._nonce = nonce
+        self._failed_logins = 0
+        self._unanswered = 0
+        starttls = service.security is Security.STARTTLS
+        super().__init__(
+            policy,
+            data_size_limit=limits.message_octets,
+            enable_SMTPUTF8=True,
+            hostname=LAB_HOST,
+            ident=IDENT,
+            tls_context=context if starttls else None,
+            timeout=limits.idle_seconds,
+            auth_require_tls=starttls and not service.clear_login,
+            auth_exclude_mechanism=set(SASL_MECHANISMS).difference(service.mechanisms),
+            authenticator=policy.authenticate,
+            loop=asyncio.get_running_loop(),
+        )
+        # aiosmtpd keeps these on the class, so that one client's EHLO would change everyone's limits.
+        self.command_size_limits = defaultdict(lambda: _COMMAND_OCTETS)
+
+    # What a peer may send before it gets an answer is bounded: aiosmtpd reads on to the end of any line
+    # and of any message, however long.
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent, within bounds."""
+        self._unanswered += len(data)
+        if self._unanswered > self._limits.message_octets + self._limits.junk_octets:
+            self._abort()
+        else:
+            super().data_received(data)
+
+    async def push(self, status: AnyStr) -> None:
+        """Send a reply."""
+        self._unanswered = 0
+        await super().push(status)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End the session."""
+        super().connection_lost(error)
+        self.ended.set()
+
+    def _timeout_cb(self) -> None:
+        if self.transport is None:
+            return
+        if self._writer.transport.get_write_buffer_size():  # it does not even read
+            self._abort()
+        else:
+            self._writer.write(b"421 4.4.2 Too slow\r\n")
+            self.transport.close()
+
+    def _abort(self) -> None:
+        if self.transport is not None:
+            self._writer.transport.abort()
+
+    async def _handle_client(self) -> None:
+        try:
+            await super()._handle_client()
+        except OSError:  # the client vanished while it was being answered
+            pass
+        finally:
+            if self.transport is not None:
+                self.transport.close()
+
+    # Logins
+
+    async def check_auth_needed(self, caller_method: str) -> bool:
+        """Tell whether to refuse a command because no one has logged in; say so to the client."""
+        # Not by aiosmtpd's own option: it warns, rightly, against what the lab is here to show.
+        if (
+            caller_method == "MAIL"
+            and self._login_required
+            and not (self.session and self.session.authenticated)
+        ):
+            await self.push("530 5.7.0 Log in first")
+            return True
+        return False
+
+    async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
+        """AUTH (RFC 4954), with mechanism names in any letter case."""
+        mechanism, *rest = (arg or "").split(" ", 1)
+        await super().smtp_AUTH(" ".join([mechanism.upper(), *rest]) or None)
+        if self._failed_logins >= self._limits.failed_logins and self.transport is not None:
+            self.transport.close()
+
+    async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
+        """STARTTLS (RFC 3207), once."""
+        if self._tls_protocol is not None:
+            await self.push("503 5.5.1 TLS is on already")
+            return
+        await super().smtp_STARTTLS(arg)
+
+    @auth_mechanism("CRAM-MD5")
+    async def auth_CRAM__MD5(self, _server: LabSmtp, args: list[str]) -> AuthResult:  # noqa: N802
+        """CRAM-MD5 (RFC 2195, section 2)."""
+        if len(args) > 1:
+            await self.push("501 5.5.2 This mechanism takes no initial response")
+            return AuthResult(success=False)
+        challenge = f"<{self._nonce()}@{LAB_HOST}>".encode()
+        response = await self.challenge_auth(challenge)
+        if response is MISSING:
+            return AuthResult(success=False)
+        return self.conclude(self._policy.answer_cram_md5(challenge, response))
+
+    def conclude(self, account: Account | None) -> AuthResult:
+        """Count a failed login; after too many, say goodbye (RFC 4954, section 4)."""
+        if account is not None:
+            return AuthResult(success=True, auth_data=account.username)
+        self._failed_logins += 1
+        too_many = self._failed_logins >= self._limits.failed_logins
+        message = "421 4.7.0 Too many failed logins" if too_many else None
+        return AuthResult(success=False, handled=False, message=message)

@@ -1,0 +1,49 @@
+"""A throwaway certificate authority for the lab, and the TLS contexts that go with it."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from mailtap.servers.service import LAB_HOST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAB_NAMES: Final = (LAB_HOST, "localhost", "127.0.0.1", "::1")
+
+
+class LabCertificates:
+    """A certificate authority made for this run only, and one server certificate signed by it.
+
+    The private keys live in memory and die with the object.
+
+    Args:
+        names: the host names and IP addresses that the server certificate is for.
+        keylog_filename: where servers write their session keys, in the key log format that Wireshark
+            reads; None writes none.
+    """
+
+    def __init__(self, names: tuple[str, ...] = LAB_NAMES, keylog_filename: Path | None = None) -> None:
+        import trustme  # noqa: PLC0415  # it costs a tenth of a second; a run without TLS skips it
+
+        self._authority = trustme.CA(organization_name="Mailtap lab, throwaway authority")
+        self._leaf = self._authority.issue_cert(*names, organization_name="Mailtap lab")
+        self._keylog_filename = keylog_filename
+
+    @property
+    def ca_pem(self) -> bytes:
+        """The authority's certificate in PEM form: what a client has to trust."""
+        return self._authority.cert_pem.bytes()
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return a context for a server: TLS 1.2 or later, no client certificate asked for."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._leaf.configure_cert(context)
+        if self._keylog_filename is not None:
+            context.keylog_filename = str(self._keylog_filename)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return a context for a client that verifies the server's chain and name against this authority."""
+        return ssl.create_default_context(cadata=self.ca_pem.decode("ascii"))
