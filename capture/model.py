@@ -82,7 +82,7 @@ class Segment(NamedTuple):
         source: who sent it.
         destination: to whom.
         sequence: sequence number of the first payload byte (of the SYN, where there is one).
-        acknowledgment: next sequence number that the sender expects; 0 where there is no ACK flag.
+        acknowledgment: next sequence number that the sender expects; means nothing without the ACK flag.
         flags: the TCP flag bits (0x01 FIN, 0x02 SYN, 0x04 RST, 0x10 ACK).
         payload: the payload bytes captured.
         cut: number of payload bytes that were on the wire after `payload` but not captured (snaplen).

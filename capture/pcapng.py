@@ -97,7 +97,8 @@ def read_pcapng(stream: ByteStream) -> Iterator[Packet | Note]:
             return
     if stream.left:
         yield damaged(
-            N_("The capture file ends at byte {offset}, within the start of a block."), stream.offset
+            N_("The capture file ends at byte {offset}, within the start of a block."),
+            stream.offset + stream.left,
         )
 
 
