@@ -1,0 +1,148 @@
+"""Let tshark dissect a capture file, through pyshark: the only file that knows either.
+
+What pyshark leaves open is closed here: it has no way to tell a finished tshark from a crashed one (it
+kills it at the end of its output and overlooks signals), so the exit status is awaited and checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING, Any
+
+from mailtap.capture.model import Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from mailtap.capture.hearsay import Layer
+
+_DISSECTORS = {Protocol.POP3: "pop", Protocol.SMTP: "smtp", Protocol.IMAP: "imap"}
+# The first frame is asked for too: where not even that comes back, tshark fell silent.
+_FILTER = (
+    "frame.number == 1 || pop.request || pop.response.indicator"
+    " || smtp.req || smtp.rsp || imap.request || imap.response_tag"
+)
+
+
+class TsharkAbsentError(Exception):
+    """There is no tshark on this machine."""
+
+
+class TsharkFailedError(Exception):
+    """tshark crashed, fell silent or could not be asked; the message says which."""
+
+
+def dissect(
+    path: Path, *, ports: Mapping[int, Protocol], patience: float
+) -> tuple[list[tuple[int, Protocol, Layer]], str]:
+    """Return each mail packet's TCP stream number, protocol and fields, and tshark's version.
+
+    Args:
+        path: the capture file.
+        ports: what is spoken on which server port.
+        patience: after how many seconds to give up.
+
+    Raises:
+        TsharkAbsentError: it is not installed.
+        TsharkFailedError: it did not do its work.
+        FileNotFoundError: there is no such capture file.
+    """
+    try:
+        from pyshark import FileCapture  # noqa: PLC0415  # slow to import, only when used
+    except ImportError as error:
+        raise TsharkFailedError(f"pyshark cannot be imported: {error}") from error
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        capture = FileCapture(
+            path,
+            eventloop=runner.get_loop(),
+            keep_packets=False,
+            use_json=True,
+            include_raw=True,  # the bytes of the wire: its text has a question mark for all that is not ASCII
+            display_filter=_FILTER,
+            decode_as={
+                f"tcp.port=={port}": _DISSECTORS[spoken]
+                for port, spoken in ports.items()
+                if spoken in _DISSECTORS
+            },
+            override_prefs={"smtp.decryption": "FALSE"},  # base64 as sent, whatever the user's profile says
+            custom_parameters=["-J", "frame tcp pop smtp imap"],
+        )
+        version = _version(capture)
+        return runner.run(_collect(capture, patience)), version
+
+
+def _version(capture: Any) -> str:  # noqa: ANN401  # pyshark has no types
+    """Return tshark's name and version: whether there is one, and whether it starts at all."""
+    from pyshark.tshark.tshark import TSharkNotFoundException, TSharkVersionException  # noqa: PLC0415
+
+    try:
+        return f"tshark {capture._get_tshark_version()}"  # noqa: SLF001  # once asked, pyshark remembers
+    except TSharkNotFoundException as error:
+        raise TsharkAbsentError from error
+    except (OSError, CalledProcessError, ValueError, LookupError, TSharkVersionException) as error:
+        raise TsharkFailedError(f"tshark does not start: {error}") from error
+
+
+async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, Layer]]:  # noqa: ANN401
+    """Return what tshark reports, once it has ended well; leave no process behind."""
+    reported: list[tuple[tuple[int, Protocol, Layer], ...]] = []
+    try:
+        async with asyncio.timeout(patience):
+            await capture.packets_from_tshark(
+                lambda packet: reported.append(tuple(_layers(packet))), close_tshark=False
+            )
+            for process in capture._running_processes:  # noqa: SLF001  # pyshark has no other way
+                await process.wait()
+    except TimeoutError as error:
+        raise TsharkFailedError(f"tshark did not end within {patience:g} seconds") from error
+    except OSError as error:
+        raise TsharkFailedError(f"tshark does not start: {error}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TsharkFailedError(f"what tshark printed cannot be read: {error}") from error
+    finally:
+        statuses = await _end(capture)
+    if any(statuses):
+        raise TsharkFailedError(f"tshark ended with status {statuses[0]}: {capture._last_error_line}")  # noqa: SLF001
+    if not reported:
+        raise TsharkFailedError("tshark ended without an error, but reported no packet at all")
+    return [layer for layers in reported for layer in layers]
+
+
+async def _end(capture: Any) -> list[int]:  # noqa: ANN401
+    """End what still runs, and return the exit statuses."""
+    processes = list(capture._running_processes)  # noqa: SLF001
+    for process in processes:
+        with suppress(ProcessLookupError):
+            if process.returncode is None:
+                process.kill()
+        await process.wait()
+    await asyncio.gather(*capture._stderr_handling_tasks, return_exceptions=True)  # noqa: SLF001
+    capture._running_processes.clear()  # noqa: SLF001  # else pyshark ends them once more, and raises
+    return [process.returncode for process in processes]
+
+
+def _layers(packet: Any) -> Iterator[tuple[int, Protocol, Layer]]:  # noqa: ANN401
+    """Yield what each mail layer of a packet says."""
+    for protocol, name in _DISSECTORS.items():
+        for layer in packet.get_multiple_layers(name):
+            for one in (layer, *layer.duplicate_layers):
+                yield int(packet.tcp.stream), protocol, tuple(_fields(one._all_fields))  # noqa: SLF001
+
+
+def _fields(tree: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield the bytes of each field of tshark's `-x` JSON, in order.
+
+    A `name_raw` is [hex, position, length, …], or a list of these where the field occurs repeatedly; a
+    `name_tree` holds the parts of a field. The parts of an SMTP command are left out: the command
+    itself has them, and its credentials would look like an answer of their own.
+    """
+    for name, value in tree.items():
+        if name.endswith("_raw"):
+            for raw in value if isinstance(value[0], list) else [value]:
+                yield name.removesuffix("_raw"), bytes.fromhex(raw[0])
+        elif name.endswith("_tree") and name != "smtp.command_line_tree":
+            for part in value if isinstance(value, list) else [value]:
+                yield from _fields(part)

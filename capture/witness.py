@@ -1,0 +1,238 @@
+"""A second opinion: the logins that tshark, through pyshark, hears in the same capture.
+
+tshark reassembles and dissects, `hearsay` makes logins of its fields, and `compare` holds them against
+what our own listener heard. Mechanisms that the witness does not reach are not compared.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mailtap.capture.hearsay import MECHANISMS, Login, overhear
+from mailtap.capture.language import N_
+from mailtap.capture.model import Field, Leak, Note, Packet, Protocol, Secret
+from mailtap.capture.sinks import SinkError, write_pcapng
+from mailtap.capture.tshark import TsharkAbsentError, TsharkFailedError, dissect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_CHARSETS = ("latin-1", "cp932", "euc_jp")  # what a password that is not UTF-8 may have been typed in
+
+_ABSENT = N_(
+    "tshark is not installed, so there is no second witness (Debian, Ubuntu: sudo apt install tshark; "
+    "others: wireshark.org)"
+)
+_FAILED = N_("The second witness failed: {reason}")
+_DISAGREE = N_(
+    "The listener heard {listener} that tshark did not, and tshark {witness} that the listener did not"
+)
+
+
+class Hearing(StrEnum):
+    """Whether the witness could be heard."""
+
+    HEARD = "heard"
+    ABSENT = "absent"  # tshark is not on this machine
+    FAILED = "failed"  # tshark is, but crashed, fell silent or could not be asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Testimony:
+    """What the witness heard.
+
+    Attributes:
+        hearing: whether it could be heard at all.
+        logins: the logins, in the order in which they were completed.
+        reason: where it could not, why and what to do.
+        witness: its name and version, such as `tshark 4.0.17`.
+    """
+
+    hearing: Hearing
+    logins: tuple[Login, ...] = field(default=(), repr=False)
+    reason: Note | None = None
+    witness: str = ""
+
+
+class Agreement(StrEnum):
+    """The outcome of a comparison, as the `witness` of a JSON summary."""
+
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
+    ABSENT = "absent"
+
+
+class Claim(NamedTuple):
+    """What one side says it heard: a user name, or a login with its password or digest."""
+
+    protocol: Protocol
+    mechanism: str
+    field: Field
+    username: str
+    secret: Secret
+
+
+Claims = tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether the listener and the witness heard the same logins.
+
+    Attributes:
+        agreement: agrees, disagrees (also where the witness failed), or absent.
+        only_listener: what the witness did not hear, in order.
+        only_witness: what the listener did not hear, in order.
+        reason: why, where it does not agree.
+        witness: the witness's name and version.
+    """
+
+    agreement: Agreement
+    only_listener: Claims = ()
+    only_witness: Claims = ()
+    reason: Note | None = None
+    witness: str = ""
+
+
+def hear(
+    capture: str | os.PathLike[str] | Iterable[Packet],
+    *,
+    ports: Mapping[int, Protocol],
+    patience: float = 60.0,
+) -> Testimony:
+    """Let tshark read a capture, and return the logins it hears there.
+
+    A missing or broken tshark is a testimony too, never an exception. No process is left behind. It
+    runs an event loop of its own: from a coroutine, call it in a thread.
+
+    Args:
+        capture: a capture file, or packets.
+        ports: what is spoken on which server port; TLS needs no entry.
+        patience: after how many seconds to give up.
+
+    Raises:
+        FileNotFoundError: there is no such capture file.
+    """
+    if isinstance(capture, str | os.PathLike):
+        return _ask(Path(capture), ports, patience)
+    with tempfile.TemporaryDirectory(prefix="mailtap-") as folder:
+        path = Path(folder, "capture.pcapng")
+        try:
+            write_pcapng(path, capture)
+        except SinkError as error:
+            return _failure(str(error))
+        return _ask(path, ports, patience)
+
+
+def compare(leaks: Iterable[Leak], testimony: Testimony) -> Verdict:
+    """Hold the listener's leaks against the witness's testimony.
+
+    Only logins count, and of these only the mechanisms that the witness reaches. Each repeated login
+    must be heard by both.
+    """
+    if testimony.hearing is not Hearing.HEARD:
+        agreement = Agreement.ABSENT if testimony.hearing is Hearing.ABSENT else Agreement.DISAGREES
+        return Verdict(agreement=agreement, reason=testimony.reason, witness=testimony.witness)
+    ours = [claim for leak in leaks if (claim := _claim(leak))]
+    names, logins = _compare_names(ours, testimony.logins), _compare_logins(ours, testimony.logins)
+    only_listener, only_witness = names[0] + logins[0], names[1] + logins[1]
+    if not only_listener and not only_witness:
+        return Verdict(agreement=Agreement.AGREES, witness=testimony.witness)
+    counts = (("listener", len(only_listener)), ("witness", len(only_witness)))
+    return Verdict(
+        agreement=Agreement.DISAGREES,
+        only_listener=only_listener,
+        only_witness=only_witness,
+        reason=Note(text=_DISAGREE, values=counts),
+        witness=testimony.witness,
+    )
+
+
+def _ask(path: Path, ports: Mapping[int, Protocol], patience: float) -> Testimony:
+    try:
+        layers, version = dissect(path, ports=ports, patience=patience)
+    except TsharkAbsentError:
+        return Testimony(hearing=Hearing.ABSENT, reason=Note(text=_ABSENT))
+    except TsharkFailedError as error:
+        return _failure(str(error))
+    return Testimony(hearing=Hearing.HEARD, logins=tuple(overhear(layers)), witness=version)
+
+
+def _failure(reason: str) -> Testimony:
+    return Testimony(hearing=Hearing.FAILED, reason=Note(text=_FAILED, values=(("reason", reason),)))
+
+
+def _claim(leak: Leak) -> Claim | None:
+    """Return what a leak claims, or None where the witness could not know of it."""
+    if leak.guessed or leak.mechanism not in MECHANISMS:
+        return None
+    match leak.field:
+        case Field.USERNAME:
+            return Claim(leak.protocol, leak.mechanism, leak.field, leak.value.reveal(), Secret(""))
+        case Field.PASSWORD:
+            return Claim(leak.protocol, leak.mechanism, leak.field, leak.username or "", leak.value)
+        case Field.DIGEST:
+            digest = Secret(leak.value.reveal().lower())
+            return Claim(leak.protocol, leak.mechanism, leak.field, leak.username or "", digest)
+        case _:
+            return None
+
+
+def _compare_names(ours: Iterable[Claim], theirs: Iterable[Login]) -> tuple[Claims, Claims]:
+    """Return the user names that only we and only they heard; how often does not matter."""
+    known_to_us = {(claim.protocol, claim.username): claim for claim in ours if claim.field is Field.USERNAME}
+    known_to_them: set[tuple[Protocol, str]] = set()
+    unknown_to_us: dict[tuple[Protocol, str], Claim] = {}
+    for login in theirs:
+        keys = [(login.protocol, username) for username in _spellings(login.username)]
+        known_to_them.update(keys)
+        # Whether a name without a password is a leak yet is for the listener to say.
+        if login.field is not Field.USERNAME and not any(key in known_to_us for key in keys):
+            claim = Claim(login.protocol, login.mechanism, Field.USERNAME, keys[0][1], Secret(""))
+            unknown_to_us.setdefault(keys[0], claim)
+    only_ours = tuple(claim for key, claim in known_to_us.items() if key not in known_to_them)
+    return only_ours, tuple(unknown_to_us.values())
+
+
+def _compare_logins(ours: Iterable[Claim], theirs: Iterable[Login]) -> tuple[Claims, Claims]:
+    """Return the logins that only we and only they heard; each counts as often as it was heard."""
+    spelled = [_spelled(login) for login in theirs if login.field is not Field.USERNAME]
+    places: dict[Claim, list[int]] = {}
+    for place, claims in reversed(list(enumerate(spelled))):
+        for claim in claims:
+            places.setdefault(claim, []).append(place)
+    unmatched = set(range(len(spelled)))
+    only_ours = []
+    for claim in (claim for claim in ours if claim.field is not Field.USERNAME):
+        waiting = places.get(claim, [])
+        while waiting and waiting[-1] not in unmatched:
+            waiting.pop()
+        if waiting:
+            unmatched.remove(waiting.pop())
+        else:
+            only_ours.append(claim)
+    return tuple(only_ours), tuple(spelled[place][0] for place in sorted(unmatched))
+
+
+def _spelled(login: Login) -> Claims:
+    """Return a login in every spelling that its bytes may stand for, the likeliest first."""
+    secret = login.secret.lower() if login.field is Field.DIGEST else login.secret
+    return tuple(
+        Claim(login.protocol, login.mechanism, login.field, username, Secret(text))
+        for username in _spellings(login.username)
+        for text in _spellings(secret)
+    )
+
+
+def _spellings(octets: bytes) -> tuple[str, ...]:
+    """Return the texts that bytes may be decoded to: one where they are UTF-8, else several."""
+    with suppress(UnicodeDecodeError):
+        return (octets.decode(),)
+    guesses = (octets.decode(charset, "backslashreplace") for charset in ("utf-8", *_CHARSETS))
+    return tuple(dict.fromkeys(guesses))
