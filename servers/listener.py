@@ -112,7 +112,8 @@ def _claim(sock: socket.socket) -> None:
 
 
 def _explain(error: OSError, host: str, port: int) -> Exception:
-    if error.errno == errno.EADDRINUSE:
+    taken = {errno.EADDRINUSE, errno.EACCES} if os.name == "nt" else {errno.EADDRINUSE}
+    if error.errno in taken:
         return PortTaken(host, port, holder_of(port))
     if error.errno in {errno.EACCES, errno.EPERM}:
         return PortForbidden(host, port)

@@ -14,18 +14,16 @@ One action at a time lets the caller stop while its peer does not read.
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode, b64encode
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, assert_never
 
 from mailtap.servers import pop3_replies as replies
 from mailtap.servers.lines import Line, LineBuffer
 from mailtap.servers.pop3_transaction import COMMANDS as TRANSACTION
 from mailtap.servers.pop3_transaction import BadCommand
-from mailtap.servers.sasl import MECHANISMS, Exchange
+from mailtap.servers.sasl import Broken, Challenge, Dialogue, Step, Verdict
 from mailtap.servers.service import LAB_HOST, Security, Service
 
 if TYPE_CHECKING:
@@ -57,10 +55,9 @@ Action: TypeAlias = Send | StartTls | Close
 
 
 class State(StrEnum):
-    """The session states (RFC 1939, section 3), one for an AUTH exchange, and the two silent ones."""
+    """The session states (RFC 1939, section 3), and the two silent ones."""
 
     AUTHORIZATION = "authorization"
-    EXCHANGE = "exchange"
     TRANSACTION = "transaction"
     HANDSHAKE = "handshake"
     CLOSED = "closed"
@@ -105,7 +102,7 @@ class Pop3Session:
         self._actions: deque[Action] = deque()
         self._state = State.AUTHORIZATION
         self._username: bytes | None = None
-        self._exchange: Exchange | None = None
+        self._dialogue: Dialogue | None = None
         self._maildrop: Maildrop | None = None
         self._bad_commands = 0
         self._failed_logins = 0
@@ -121,9 +118,9 @@ class Pop3Session:
     def next_action(self) -> Action | None:
         """Return the next thing to do, or None until the client sends more."""
         while not self._actions and self._state not in {State.HANDSHAKE, State.CLOSED}:
-            in_exchange = self._state is State.EXCHANGE
+            in_dialogue = self._dialogue is not None
             line = self._lines.next_line(
-                self._limits.response_octets if in_exchange else self._limits.command_octets
+                self._limits.response_octets if in_dialogue else self._limits.command_octets
             )
             if line is not None:
                 self.commands += 1
@@ -149,8 +146,8 @@ class Pop3Session:
     # What a line means
 
     def _take(self, line: Line) -> None:
-        if self._state is State.EXCHANGE:
-            self._take_response(line)
+        if self._dialogue is not None:
+            self._take_response(self._dialogue, line)
         elif line.too_long:
             self._bad("Line too long")
         else:
@@ -172,13 +169,8 @@ class Pop3Session:
             except BadCommand as mistake:
                 self._bad(str(mistake))
 
-    def _take_response(self, line: Line) -> None:
-        if line.too_long:
-            self._end_exchange("Line too long")
-        elif line.data == b"*":  # RFC 5034, section 4
-            self._end_exchange("AUTH cancelled")
-        else:
-            self._respond(line.data)
+    def _take_response(self, dialogue: Dialogue, line: Line) -> None:
+        self._advance(dialogue, Broken("Line too long") if line.too_long else dialogue.respond(line.data))
 
     # The AUTHORIZATION state: RFC 1939 section 4 and 7, RFC 2595, RFC 5034
 
@@ -204,42 +196,23 @@ class Pop3Session:
             self._send(replies.listing("Mechanisms follow", self._service.mechanisms))
             return
         verb, _, initial = argument.partition(b" ")
-        name = verb.upper().decode("ascii", "replace")
-        if not self._login_possible(offered=name in self._service.mechanisms):
-            return
-        mechanism = MECHANISMS[name]
-        self._exchange = mechanism.begin(self._accounts, self._challenge())
-        challenge = next(self._exchange)
-        self._state = State.EXCHANGE
-        if not initial:
-            self._send(replies.challenge(b64encode(challenge)))
-        elif mechanism.client_first:
-            self._respond(b"" if initial == b"=" else initial)
-        else:
-            self._end_exchange("This mechanism takes no initial response")
+        mechanism = verb.upper().decode("ascii", "replace")
+        if self._login_possible(offered=mechanism in self._service.mechanisms):
+            dialogue = Dialogue(mechanism, self._accounts, self._challenge())
+            self._advance(dialogue, dialogue.begin(initial))
 
-    def _respond(self, response: bytes) -> None:
-        assert self._exchange is not None  # noqa: S101  # only called while there is one
-        try:
-            decoded = b64decode(response, validate=True)
-        except binascii.Error:
-            self._end_exchange("That is not base64")
-            return
-        try:
-            challenge = self._exchange.send(decoded)
-        except StopIteration as verdict:
-            self._leave_exchange()
-            self._conclude(verdict.value)
-        else:
-            self._send(replies.challenge(b64encode(challenge)))
-
-    def _end_exchange(self, why: str) -> None:
-        self._leave_exchange()
-        self._bad(why)
-
-    def _leave_exchange(self) -> None:
-        self._exchange = None
-        self._state = State.AUTHORIZATION
+    def _advance(self, dialogue: Dialogue, step: Step) -> None:
+        self._dialogue = None
+        match step:
+            case Challenge(encoded):
+                self._dialogue = dialogue
+                self._send(replies.challenge(encoded))
+            case Verdict(account):
+                self._conclude(account)
+            case Broken(why):
+                self._bad(why)
+            case _:
+                assert_never(step)
 
     def _stls(self, argument: bytes) -> None:
         if argument or self._encrypted or self._service.security is not Security.STARTTLS:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from mailtap.servers.service import Security, ServerProtocol, Service
@@ -67,14 +68,18 @@ class Reception:
                     self._refuse(client)
                     continue
                 self.ledger.start(self.service)
-                session = loop.create_task(self._see_through(client))
+                conversation = self.factory()
+                session = loop.create_task(self._see_through(client, conversation))
                 sessions.add(session)
+                # Not in the task: one that is cancelled before its first step would skip it.
                 session.add_done_callback(sessions.discard)
+                session.add_done_callback(partial(self._bid_farewell, client, conversation))
         finally:
             self.sock.close()
-            for session in sessions:
+            remaining = tuple(sessions)
+            for session in remaining:
                 session.cancel()
-            await asyncio.gather(*sessions, return_exceptions=True)
+            await asyncio.gather(*remaining, return_exceptions=True)
 
     async def _accept(self, loop: asyncio.AbstractEventLoop) -> socket.socket:
         while True:
@@ -93,15 +98,16 @@ class Reception:
             if self.service.security is not Security.TLS:  # there, no word is possible before a handshake
                 client.send(REFUSALS[self.service.protocol])
 
-    async def _see_through(self, client: socket.socket) -> None:
-        conversation = self.factory()
-        try:
-            with suppress(TimeoutError, OSError):  # too long, or no handshake
-                async with asyncio.timeout(self.limits.session_seconds):
-                    await self._converse(client, conversation)
-        finally:
-            client.close()
-            self.ledger.end(self.service, finished=conversation.finished)
+    async def _see_through(self, client: socket.socket, conversation: Conversation) -> None:
+        with suppress(TimeoutError, OSError):  # too long, or no handshake
+            async with asyncio.timeout(self.limits.session_seconds):
+                await self._converse(client, conversation)
+
+    def _bid_farewell(
+        self, client: socket.socket, conversation: Conversation, _session: asyncio.Task[None]
+    ) -> None:
+        client.close()
+        self.ledger.end(self.service, finished=conversation.finished)
 
     async def _converse(self, client: socket.socket, conversation: Conversation) -> None:
         transport: asyncio.Transport | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from mailtap.servers.accounts import Account, Accounts
 from mailtap.servers.ledger import Ledger, SessionCount
 from mailtap.servers.limits import Limits
-from mailtap.servers.listener import listen, loopback
+from mailtap.servers.listener import ServersError, listen, loopback
 from mailtap.servers.mailbox import Mailboxes
 from mailtap.servers.pop3 import Pop3Session
 from mailtap.servers.pop3_server import Pop3Protocol
@@ -85,6 +85,7 @@ class ToyServers:
         self._faults: deque[str] = deque(maxlen=_FAULTS_KEPT)
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
+        self._failure: OSError | None = None
         self._stop_requested: Callable[[], object] | None = None
         self.mailboxes = Mailboxes(self._accounts, limits)
 
@@ -133,6 +134,8 @@ class ToyServers:
             for reception in receptions:
                 reception.sock.close()
             raise
+        if self._failure is not None:
+            raise ServersError(f"The servers did not start: {self._failure}.") from self._failure
         return self
 
     def wait_idle(self, timeout: float) -> bool:
@@ -186,7 +189,14 @@ class ToyServers:
         return lambda: LabSmtp(service, policy, context=context, limits=self._limits, nonce=self._nonce)
 
     def _run(self, receptions: list[Reception]) -> None:
-        asyncio.run(self._serve(receptions))
+        try:
+            asyncio.run(self._serve(receptions))
+        except OSError as error:  # no event loop to be had: this machine is out of files or memory
+            self._failure = error
+        finally:
+            self._ready.set()
+            for reception in receptions:
+                reception.sock.close()
 
     async def _serve(self, receptions: list[Reception]) -> None:
         loop = asyncio.get_running_loop()

@@ -1,12 +1,15 @@
 """The server's side of SASL mechanisms (RFC 4422), without any I/O.
 
-An exchange is a generator: it yields challenges, is sent responses, and returns the account that logged
-in, or None. A base64 coat, cancelling and verdict lines belong to the protocol around it.
+A mechanism is a generator: it yields challenges, is sent responses, and returns the account that logged
+in, or None. A `Dialogue` puts the base64 coat around it that POP3 (RFC 5034) and others wear.
 """
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from mailtap.servers.accounts import Account, Accounts
@@ -52,3 +55,63 @@ MECHANISMS: Final = {
     "LOGIN": Mechanism(login, client_first=True),
     "PLAIN": Mechanism(plain, client_first=True),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Send this, already in base64, and pass on what the client answers."""
+
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The exchange is over: who logged in, or None where the proof was wrong."""
+
+    account: Account | None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The exchange is over without a verdict, because the client did not keep to the form."""
+
+    why: str
+
+
+Step: TypeAlias = Challenge | Verdict | Broken
+
+
+class Dialogue:
+    """One exchange over a protocol of lines, base64 on each (RFC 4422, section 4; RFC 5034, section 4).
+
+    Args:
+        mechanism: a key of `MECHANISMS`.
+        accounts: who may log in.
+        challenge: something never said before, for mechanisms that need it.
+    """
+
+    def __init__(self, mechanism: str, accounts: Accounts, challenge: bytes) -> None:
+        self._mechanism = MECHANISMS[mechanism]
+        self._exchange = self._mechanism.begin(accounts, challenge)
+
+    def begin(self, initial: bytes) -> Step:
+        """Take the initial response (`=` is an empty one), or nothing where the client sent none."""
+        challenge = next(self._exchange)
+        if not initial:
+            return Challenge(b64encode(challenge))
+        if not self._mechanism.client_first:
+            return Broken("This mechanism takes no initial response")
+        return self.respond(b"" if initial == b"=" else initial)
+
+    def respond(self, line: bytes) -> Step:
+        """Take the client's answer to a challenge; `*` cancels."""
+        if line == b"*":
+            return Broken("Cancelled")
+        try:
+            response = b64decode(line, validate=True)
+        except binascii.Error:
+            return Broken("That is not base64")
+        try:
+            return Challenge(b64encode(self._exchange.send(response)))
+        except StopIteration as verdict:
+            return Verdict(verdict.value)

@@ -177,11 +177,12 @@ class LabSmtp(SMTP):
     def _timeout_cb(self) -> None:
         if self.transport is None:
             return
-        if self._writer.transport.get_write_buffer_size():  # it does not even read
-            self._abort()
-        else:
-            self._writer.write(b"421 4.4.2 Too slow\r\n")
-            self.transport.close()
+        if self.transport.is_closing() or self._writer.transport.get_write_buffer_size():
+            self._abort()  # it does not even read
+            return
+        self._writer.write(b"421 4.4.2 Too slow\r\n")
+        self.transport.close()
+        self._timeout_handle = self.loop.call_later(self._limits.close_seconds, self._abort)
 
     def _abort(self) -> None:
         if self.transport is not None:
