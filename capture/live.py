@@ -1,0 +1,241 @@
+"""Record what crosses the loopback interface, live (scapy's sockets; the I/O is in `loopback`).
+
+A datagram of its own marks the beginning and the end of each recording: when the listener has heard
+it, it has heard everything before it. Nothing here sleeps or guesses.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from mailtap.capture.decode import Decoder
+from mailtap.capture.loopback import BUFFER, LOOPBACK, CaptureUnavailable, Frame, LoopbackSocket
+from mailtap.capture.model import Packet, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import TracebackType
+
+_PATIENCE: Final = 5.0  # seconds to wait for a mark; it takes milliseconds, and more on a machine in distress
+_REPEAT: Final = 0.1  # seconds after which a mark is sent again: the kernel may have dropped it
+_POLL: Final = 0.1  # seconds in which the thread notices that it should end
+
+_START: Final = b"start"
+_STOP: Final = b"stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was heard.
+
+    Attributes:
+        packets: the frames, in the order in which they crossed the wire.
+        dropped: how many frames the kernel had to drop; with any, silence proves nothing.
+        complete: whether the listener heard everything up to its end.
+        problem: where it did not, why, in plain English.
+    """
+
+    packets: tuple[Packet, ...]
+    dropped: int
+    complete: bool
+    problem: str = ""
+
+
+class LiveCapture:
+    """Listens to the loopback interface from `start()` to `stop()`; also a context manager."""
+
+    def __init__(
+        self,
+        interface: str = LOOPBACK,
+        *,
+        ports: Collection[int] = (),
+        on_packet: Callable[[Packet], None] | None = None,
+        keep: bool = True,
+        buffer: int = BUFFER,
+    ) -> None:
+        """Prepare to listen; nothing is opened yet.
+
+        Args:
+            interface: a loopback interface; any other is refused.
+            ports: TCP ports to listen to. Empty for everything, which only a network of the program's
+                own should use: on the host's loopback, other people's traffic is not ours to keep.
+            on_packet: called with each packet, in the capture's own thread.
+            keep: whether to keep the packets for the recording; without it, memory does not grow.
+            buffer: size of the kernel's buffer in bytes.
+        """
+        self._interface = interface
+        self._ports = frozenset(ports)
+        self._on_packet = on_packet
+        self._keep = keep
+        self._buffer = buffer
+        self._decoder = Decoder()
+        self._packets: list[Packet] = []
+        self._count = 0
+        self._changed = threading.Condition()
+        self._heard: set[bytes] = set()
+        self._failure: Exception | None = None
+        self._error: Exception | None = None
+        self._ending = False
+        self._socket: LoopbackSocket | None = None
+        self._thread: threading.Thread | None = None
+        self._marks: _Marks | None = None
+        self._recording: Recording | None = None
+
+    def start(self) -> None:
+        """Listen; when this returns, the listener has been heard hearing.
+
+        Raises:
+            InterfaceRefused: the interface is not loopback.
+            CaptureUnavailable: the system does not let this program listen.
+        """
+        self._marks = _Marks()
+        try:
+            self._socket = LoopbackSocket(self._interface, self._expression(), self._buffer)
+            self._thread = threading.Thread(target=self._listen, name="mailtap-capture", daemon=True)
+            self._thread.start()
+            hears = self._hears_mark(_START)
+        except BaseException:
+            self._close()
+            raise
+        if not hears:
+            self._close()
+            raise CaptureUnavailable(
+                f"The capture on {self._interface!r} opened but hears nothing"
+                f"{f' ({self._failure})' if self._failure else ''}. Use the relay instead."
+            )
+
+    def stop(self) -> Recording:
+        """Wait until everything sent before this call has been heard, and stop listening.
+
+        Returns:
+            The recording; the same one when called again.
+
+        Raises:
+            Exception: whatever `on_packet` raised.
+        """
+        if self._recording is None:
+            if self._socket is None:
+                raise RuntimeError("Call start() before stop().")
+            try:
+                heard = self._hears_mark(_STOP)
+                dropped = self._socket.dropped()
+            finally:
+                self._close()
+            self._recording = Recording(tuple(self._packets), dropped, heard, self._problem(heard=heard))
+        if self._error is not None:
+            raise self._error
+        return self._recording
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.stop()
+        else:
+            self._close()
+
+    def _problem(self, *, heard: bool) -> str:
+        if heard:
+            return ""
+        if self._failure is not None:
+            return f"The listener failed: {self._failure}"
+        return "The listener did not hear the end of the recording."
+
+    def _expression(self) -> str:
+        """Return the kernel's filter: our ports, and our own marks."""
+        if not self._ports or self._marks is None:
+            return ""
+        return " or ".join(
+            [f"udp port {self._marks.port}", *(f"tcp port {port}" for port in sorted(self._ports))]
+        )
+
+    def _hears_mark(self, mark: bytes) -> bool:
+        """Send a mark until it has been heard; return False where it never is."""
+        if self._marks is None or self._thread is None:
+            return False
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and self._thread.is_alive():
+            self._marks.send(mark)
+            with self._changed:
+                if self._changed.wait_for(lambda: mark in self._heard or self._failure is not None, _REPEAT):
+                    return mark in self._heard
+        return False
+
+    def _close(self) -> None:
+        """End the thread and close what is open, whatever has happened."""
+        self._ending = True
+        if self._thread is not None and self._thread.ident is not None:
+            self._thread.join(_PATIENCE)
+        if self._socket is not None:
+            self._socket.close()
+        if self._marks is not None:
+            self._marks.close()
+
+    def _listen(self) -> None:
+        """Read until told to end: the thread's whole life."""
+        assert self._socket is not None  # noqa: S101  # start() has set both
+        assert self._marks is not None  # noqa: S101
+        try:
+            while not self._ending:
+                for frame in self._socket.frames(_POLL):
+                    self._take(frame, self._marks.token)
+        except Exception as error:  # noqa: BLE001  # kept, and told by stop()
+            with self._changed:
+                self._failure = error
+                self._changed.notify_all()
+
+    def _take(self, frame: Frame, token: bytes) -> None:
+        """Keep a frame of ours; note a mark."""
+        if len(frame.data) < 128 and token in frame.data:  # noqa: PLR2004  # marks are short
+            with self._changed:
+                mark = frame.data[frame.data.index(token) + len(token) :]
+                self._heard.add(mark)
+                self._ending = self._ending or mark == _STOP
+                self._changed.notify_all()
+            return
+        packet = Packet(self._count + 1, frame.time_ns, frame.link_type, frame.data, len(frame.data))
+        if self._ports and not self._is_ours(packet):
+            return
+        self._count += 1
+        if self._keep:
+            self._packets.append(packet)
+        if self._on_packet is not None and self._error is None:
+            try:
+                self._on_packet(packet)
+            except Exception as error:  # noqa: BLE001  # the caller's own; stop() raises it to him
+                self._error = error
+
+    def _is_ours(self, packet: Packet) -> bool:
+        """Return whether a packet goes to or comes from one of our ports."""
+        return any(
+            isinstance(segment, Segment)
+            and not self._ports.isdisjoint((segment.source.port, segment.destination.port))
+            for segment in self._decoder.decode(packet)
+        )
+
+
+class _Marks:
+    """A socket that sends to itself what only this capture can know."""
+
+    def __init__(self) -> None:
+        self.token = secrets.token_bytes(16)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+
+    def send(self, mark: bytes) -> None:
+        """Send one mark over the loopback."""
+        self._socket.sendto(self.token + mark, ("127.0.0.1", self.port))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()

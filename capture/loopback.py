@@ -1,0 +1,225 @@
+"""Open scapy's listening socket on the loopback interface, and on no other.
+
+What scapy leaves to its caller is done here: each frame is delivered once and whole, the buffer is
+large, and what the kernel had to drop is counted (packet(7)).
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOOPBACK: Final = {"linux": "lo", "win32": r"\Device\NPF_Loopback"}.get(sys.platform, "lo0")
+BUFFER: Final = 64 * 1024 * 1024  # bytes; the kernel gives as much of it as it allows
+
+_SIOCGIFFLAGS: Final = 0x8913 if sys.platform == "linux" else 0xC0206911  # netdevice(7); sys/sockio.h
+_IFF_LOOPBACK: Final = 0x8
+
+_SOL_PACKET: Final = 263  # linux/socket.h
+_PACKET_STATISTICS: Final = 6  # linux/if_packet.h
+_PACKET_IGNORE_OUTGOING: Final = 23  # since Linux 4.20
+_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h
+
+_SNAPLEN: Final = 0x20000  # bytes: more than any frame on a loopback interface
+_BATCH: Final = 512  # frames handed over at a time
+_LINK_TYPES: Final = {"Ether": 1, "Loopback": 0, "LoopbackOpenBSD": 108, "IPv46": 101, "CookedLinux": 113}
+
+
+class CaptureUnavailable(Exception):  # noqa: N818  # a condition of this machine, in plain English
+    """This machine does not let the program listen; the message says why and what to do."""
+
+
+class InterfaceRefused(CaptureUnavailable):
+    """The interface is not a loopback interface, and nothing else is ever listened to."""
+
+
+class Frame(NamedTuple):
+    """What came off the socket.
+
+    Attributes:
+        link_type: its LINKTYPE_ value.
+        time_ns: capture time in nanoseconds since 1970-01-01 UTC, to the microsecond.
+        data: the frame.
+    """
+
+    link_type: int
+    time_ns: int
+    data: bytes
+
+
+class _ScapySocket(Protocol):
+    """What is used of scapy's listening sockets."""
+
+    ins: Any
+
+    def select(self, sockets: list[Any], remain: float, /) -> list[Any]: ...
+    def recv_raw(self, size: int, /) -> tuple[type | None, bytes | None, float | None]: ...
+    def close(self) -> None: ...
+
+
+def require_loopback(interface: str) -> None:
+    """Refuse any interface that the system does not flag as loopback, whatever its name.
+
+    Args:
+        interface: such as `lo`.
+
+    Raises:
+        InterfaceRefused: it is another kind of interface.
+        CaptureUnavailable: there is no such interface.
+    """
+    loopback = _is_loopback(interface)
+    if loopback is None:
+        raise CaptureUnavailable(
+            f"There is no interface {interface!r} here. Leave the name out to listen on {LOOPBACK!r}."
+        )
+    if not loopback:
+        raise InterfaceRefused(
+            f"{interface!r} is not a loopback interface, so other people's traffic could cross it. "
+            f"Mailtap listens only to this machine talking to itself: use {LOOPBACK!r}."
+        )
+
+
+class LoopbackSocket:
+    """An open capture socket; frames wait in it from the moment it is made."""
+
+    def __init__(self, interface: str, expression: str, buffer: int = BUFFER) -> None:
+        """Open it.
+
+        Args:
+            interface: a loopback interface.
+            expression: a pcap-filter(7) expression; where it cannot be compiled, everything is
+                heard, and the caller must choose. Empty for everything.
+            buffer: size of the kernel's buffer in bytes, as far as the kernel allows.
+
+        Raises:
+            InterfaceRefused: the interface is not loopback.
+            CaptureUnavailable: the system refuses the socket, or there is no such interface.
+        """
+        require_loopback(interface)
+        self._dropped = 0
+        try:
+            self._socket = _open(interface, expression)
+        except PermissionError as error:
+            raise CaptureUnavailable(_NOT_ALLOWED[sys.platform == "win32"]) from error
+        except Exception as error:  # scapy raises OSError, ImportError, ValueError and its own, by system
+            raise CaptureUnavailable(f"scapy cannot listen on {interface!r} here: {error}") from error
+        if sys.platform == "linux":
+            try:
+                _prepare(self._socket.ins, buffer)
+            except OSError as error:
+                self._socket.close()
+                raise CaptureUnavailable(
+                    f"This kernel cannot capture each frame just once ({error}). Linux 4.20 or later can."
+                ) from error
+            # What came before the socket was ready may be there twice, or be someone else's.
+            while self.frames(0):
+                pass
+            self.dropped()
+            self._dropped = 0
+
+    def frames(self, timeout: float) -> list[Frame]:
+        """Return the frames that wait in the buffer, a batch at most.
+
+        Args:
+            timeout: how many seconds to wait for the first of them.
+
+        Raises:
+            OSError: the interface went away.
+        """
+        frames: list[Frame] = []
+        if not self._socket.select([self._socket], timeout):
+            return frames
+        while len(frames) < _BATCH:
+            try:
+                layer, data, time = self._socket.recv_raw(_SNAPLEN)
+            except BlockingIOError:
+                break
+            if layer is None or data is None or time is None:
+                break
+            # scapy's time is a float: it holds microseconds exactly, and no more.
+            frames.append(Frame(_LINK_TYPES.get(layer.__name__, 1), round(time * 1_000_000) * 1000, data))
+        return frames
+
+    def dropped(self) -> int:
+        """Return how many frames the kernel has had to drop since the socket was opened."""
+        if sys.platform == "linux":
+            # Reading the counters resets them.
+            counters = self._socket.ins.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+            self._dropped += struct.unpack("II", counters)[1]
+        elif statistics := getattr(self._socket, "get_stats", None):
+            self._dropped = statistics()[1] or 0
+        return self._dropped
+
+    def close(self) -> None:
+        """Close it; twice does no harm."""
+        self._socket.close()
+
+
+_NOT_ALLOWED: Final = {
+    False: "The system does not let this user capture packets. Run it in the lab's private network or on "
+    "the relay, which need no privileges, or as root.",
+    True: "Windows does not let this program capture packets. Install Npcap with loopback support, or use "
+    "the relay, which needs nothing.",
+}
+
+
+def _open(interface: str, expression: str) -> _ScapySocket:
+    """Open scapy's listening socket, with the filter where it can be compiled."""
+    listen: Callable[..., _ScapySocket]
+    if sys.platform == "linux":
+        import scapy.layers.l2  # noqa: PLC0415  # scapy knows a link layer only once it is imported
+        from scapy.arch.linux import L2ListenSocket as listen  # noqa: PLC0415, N813
+    else:
+        import scapy.arch.common  # noqa: PLC0415
+        import scapy.layers.l2  # noqa: F401, PLC0415
+        from scapy.config import conf  # noqa: PLC0415
+
+        listen = conf.L2listen
+    if expression:
+        from scapy.error import Scapy_Exception  # noqa: PLC0415
+
+        try:
+            return listen(iface=interface, promisc=False, filter=expression)
+        except (ImportError, Scapy_Exception):
+            pass  # no libpcap to compile it
+    return listen(iface=interface, promisc=False)
+
+
+def _prepare(capture: socket.socket, buffer: int) -> None:
+    """Deliver each frame of the loopback once, as received, and give it room."""
+    capture.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    try:
+        capture.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
+    except PermissionError:  # outside root's own namespace the system's limit holds
+        capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    capture.settimeout(0)
+
+
+def _is_loopback(interface: str) -> bool | None:
+    """Return what the system's own flag says; None where there is no such interface."""
+    if sys.platform == "win32":
+        import scapy.arch  # noqa: PLC0415, F401
+        from scapy.config import conf  # noqa: PLC0415
+
+        known = next(
+            (card for card in conf.ifaces.values() if interface in {card.name, card.network_name}), None
+        )
+        return known and bool(known.flags & 1)  # PCAP_IF_LOOPBACK
+    request = struct.pack("16sh22x", interface.encode()[:15], 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as query:
+        try:
+            (flags,) = struct.unpack_from("H", fcntl.ioctl(query, _SIOCGIFFLAGS, request), 16)
+        except OSError as error:
+            if error.errno in {errno.ENODEV, errno.ENXIO}:
+                return None
+            raise
+    return bool(flags & _IFF_LOOPBACK)

@@ -1,0 +1,226 @@
+"""Move the bytes of many TCP connections between clients and servers, and note what passes.
+
+One thread moves everything, so the order of the two directions is the order in which they passed. A
+side that is slow to read slows the other down: each direction holds one piece of at most 16 KiB, and
+is not read further until that has been handed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import struct
+import sys
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from mailtap.capture.model import Direction, Endpoint
+from mailtap.demo.frames import OTHER, Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HOST: Final = "127.0.0.1"
+
+_MOST_LINKS: Final = 200  # further clients wait in the system's queue
+_PIECE: Final = 16 * 1024  # bytes
+# struct linger (socket(7)): with it, close() sends a reset. Windows counts in shorter numbers.
+_RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class Notebook(Protocol):
+    """Takes down frames."""
+
+    def write(self, frames: Iterable[bytes]) -> None:
+        """Write frames down as seen now."""
+
+
+class Link:
+    """One client's connection, and its twin to the server."""
+
+    def __init__(self, client: socket.socket, server: socket.socket, frames: Connection) -> None:
+        self.frames = frames
+        self.sockets = {Direction.CLIENT: client, Direction.SERVER: server}
+        self.pending = dict.fromkeys(Direction, b"")  # came from that side, not yet handed on
+        self.ended = dict.fromkeys(Direction, False)
+        self.connected = False
+
+    def interest(self, side: Direction) -> int:
+        """Return which events (of `selectors`) to wait for on one side's socket."""
+        if not self.connected:
+            return selectors.EVENT_WRITE if side is Direction.SERVER else 0
+        reads = not self.ended[side] and not self.pending[side]
+        writes = bool(self.pending[OTHER[side]])
+        return reads * selectors.EVENT_READ | writes * selectors.EVENT_WRITE
+
+    def over(self) -> bool:
+        """Return whether both sides have ended and everything has been handed on."""
+        return all(self.ended.values()) and not any(self.pending.values())
+
+
+class Mover:
+    """Accepts connections, and moves bytes between the two sockets of each link, in one thread."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self.failure: Exception | None = None
+        self._notebook = notebook
+        self._selector = selectors.DefaultSelector()
+        self._wake, self._woken = socket.socketpair()
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._targets: dict[socket.socket, tuple[str, int]] = {}  # by listening socket
+        self._links: set[Link] = set()
+        self._patience = 0.0
+        self._deadline: float | None = None
+
+    def listen(self, port: int, target: tuple[str, int]) -> tuple[str, int]:
+        """Listen for connections to one server, on another port where this one is taken; return where."""
+        try:
+            listener = socket.create_server((HOST, port))
+        except OSError:
+            listener = socket.create_server((HOST, 0))
+        listener.settimeout(0)
+        self._targets[listener] = target
+        return HOST, listener.getsockname()[1]
+
+    def run(self) -> None:
+        """Move bytes until told to end: the thread's whole life."""
+        try:
+            while self._deadline is None or (self._links and time.monotonic() < self._deadline):
+                self._turn()
+        except Exception as error:  # noqa: BLE001  # kept, and told by stop()
+            self.failure = error
+        finally:
+            self.close()
+
+    def end(self, patience: float) -> None:
+        """Tell the thread to take no more connections, and to end when the open ones have."""
+        self._patience = patience
+        with contextlib.suppress(OSError):  # it may have ended by itself
+            self._wake.send(b"\0")
+
+    def close(self) -> None:
+        """Close everything; a link still open is reset."""
+        for link in tuple(self._links):
+            self._reset(link, Direction.SERVER)
+        for opened in (*self._targets, self._wake, self._woken):
+            opened.close()
+        self._selector.close()
+
+    def _turn(self) -> None:
+        """Wait for something to happen, and see to it."""
+        room = len(self._links) < _MOST_LINKS
+        for listener in self._targets:
+            self._watch(listener, selectors.EVENT_READ * room, None)
+        timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        for key, events in self._selector.select(timeout):
+            if key.fileobj is self._woken:
+                self._stop_listening()
+            elif key.data is not None:
+                link, side = key.data
+                self._serve(link, side, events)
+            elif key.fileobj in self._targets:
+                self._accept(key.fileobj)
+
+    def _stop_listening(self) -> None:
+        """Take the connections that have been made already, and no more."""
+        for listener in tuple(self._targets):
+            while self._accept(listener):
+                pass
+            self._watch(listener, 0, None)
+            listener.close()
+        self._targets.clear()
+        self._selector.unregister(self._woken)
+        self._deadline = time.monotonic() + self._patience
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Take one connection and begin its twin; return whether there was one."""
+        try:
+            client, address = listener.accept()
+        except BlockingIOError:
+            return False
+        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        for end in (client, server):
+            end.settimeout(0)
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        frames = Connection(Endpoint(*address), Endpoint(*listener.getsockname()))
+        link = Link(client, server, frames)
+        self._links.add(link)
+        self._notebook.write(frames.opened())
+        server.connect_ex(self._targets[listener])  # whether it worked is known when it becomes writable
+        self._watch_link(link)
+        return True
+
+    def _serve(self, link: Link, side: Direction, events: int) -> None:
+        """See to what happened on one socket of a link."""
+        if not link.connected:
+            if link.sockets[side].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._reset(link, Direction.SERVER)
+                return
+            link.connected = True
+        elif events & selectors.EVENT_WRITE:
+            self._hand_on(link, OTHER[side])
+        elif link in self._links and link.interest(side) & selectors.EVENT_READ:
+            self._read(link, side)
+        if link in self._links:
+            self._watch_link(link)
+        if link.over():
+            self._drop(link)
+
+    def _read(self, link: Link, side: Direction) -> None:
+        """Read a piece from one side and try to hand it on."""
+        try:
+            piece = link.sockets[side].recv(_PIECE)
+            if not piece:
+                link.ended[side] = True
+                self._notebook.write(link.frames.ended(side))
+                link.sockets[OTHER[side]].shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._reset(link, side if not link.ended[side] else OTHER[side])
+            return
+        if piece:
+            self._notebook.write(link.frames.sent(side, piece))
+            link.pending[side] = piece
+            self._hand_on(link, side)
+
+    def _hand_on(self, link: Link, origin: Direction) -> None:
+        """Pass on what came from one side, as far as the other takes it."""
+        try:
+            count = link.sockets[OTHER[origin]].send(link.pending[origin])
+        except BlockingIOError:
+            return
+        except OSError:
+            self._reset(link, OTHER[origin])
+            return
+        link.pending[origin] = link.pending[origin][count:]
+
+    def _reset(self, link: Link, side: Direction) -> None:
+        """Note that one side has reset the connection, and let the other know."""
+        self._notebook.write(link.frames.reset(side))
+        for end in link.sockets.values():
+            with contextlib.suppress(OSError):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._drop(link)
+
+    def _drop(self, link: Link) -> None:
+        """Close both sockets of a link."""
+        self._links.discard(link)
+        for side, end in link.sockets.items():
+            self._watch(end, 0, (link, side))
+            end.close()
+
+    def _watch_link(self, link: Link) -> None:
+        for side, end in link.sockets.items():
+            self._watch(end, link.interest(side), (link, side))
+
+    def _watch(self, end: socket.socket, events: int, data: tuple[Link, Direction] | None) -> None:
+        """Wait for these events on a socket from now on; for none of them with 0."""
+        known = end in self._selector.get_map()
+        if known and events:
+            self._selector.modify(end, events, data)
+        elif known:
+            self._selector.unregister(end)
+        elif events:
+            self._selector.register(end, events, data)

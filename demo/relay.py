@@ -1,0 +1,125 @@
+"""Stand between clients and servers as a TCP relay, below TLS, and record what passes as packets.
+
+No privileges are needed, and any system will do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from mailtap.capture.live import Recording
+from mailtap.capture.model import Packet
+from mailtap.demo.frames import ETHERNET
+from mailtap.demo.mover import Mover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+PATIENCE: Final = 2.0  # seconds that open connections are given to end
+
+
+class Relay:
+    """A relay before each of several servers, from `start()` to `stop()`; also a context manager."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, tuple[str, int]],
+        *,
+        ports: Mapping[str, int] | None = None,
+        on_packet: Callable[[Packet], None] | None = None,
+        keep: bool = True,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            targets: host and port of each server, by name.
+            ports: the port to listen on, by name, where it is free; any port for the others.
+            on_packet: called with each packet, in the relay's own thread.
+            keep: whether to keep the packets for the recording.
+        """
+        self.endpoints: dict[str, tuple[str, int]] = {}
+        self._targets = dict(targets)
+        self._ports = dict(ports or {})
+        self._notebook = _Notebook(on_packet, keep=keep)
+        self._mover: Mover | None = None
+        self._thread: threading.Thread | None = None
+        self._recording: Recording | None = None
+
+    def start(self) -> None:
+        """Listen on 127.0.0.1 for each server; `endpoints` then says where.
+
+        Raises:
+            OSError: the system does not let this program listen.
+        """
+        self._mover = Mover(self._notebook)
+        try:
+            for name, target in self._targets.items():
+                self.endpoints[name] = self._mover.listen(self._ports.get(name, 0), target)
+            self._thread = threading.Thread(target=self._mover.run, name="mailtap-relay", daemon=True)
+            self._thread.start()
+        except BaseException:
+            self._mover.close()
+            raise
+
+    def stop(self, patience: float = PATIENCE) -> Recording:
+        """Take no more connections, wait for the open ones to end, and stop.
+
+        Args:
+            patience: how many seconds to wait; a connection still open then is reset.
+
+        Returns:
+            The recording; the same one when called again.
+
+        Raises:
+            Exception: whatever `on_packet` raised.
+        """
+        if self._recording is None:
+            if self._mover is None or self._thread is None:
+                raise RuntimeError("Call start() before stop().")
+            self._mover.end(patience)
+            self._thread.join()
+            self._recording = self._notebook.recording(self._mover.failure)
+        if self._notebook.error is not None:
+            raise self._notebook.error
+        return self._recording
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop(PATIENCE if kind is None else 0)
+
+
+class _Notebook:
+    """Numbers and times the frames, and keeps them."""
+
+    def __init__(self, on_packet: Callable[[Packet], None] | None, *, keep: bool) -> None:
+        self.error: Exception | None = None
+        self._on_packet = on_packet
+        self._keep = keep
+        self._packets: list[Packet] = []
+        self._count = 0
+        self._time = 0
+
+    def write(self, frames: Iterable[bytes]) -> None:
+        """Write frames down as seen now."""
+        # In whole microseconds, as a packet socket gives them, and never backwards.
+        self._time = max(self._time, time.time_ns() // 1000 * 1000)
+        for frame in frames:
+            self._count += 1
+            packet = Packet(self._count, self._time, ETHERNET, frame, len(frame))
+            if self._keep:
+                self._packets.append(packet)
+            if self._on_packet is not None and self.error is None:
+                try:
+                    self._on_packet(packet)
+                except Exception as error:  # noqa: BLE001  # the caller's own; stop() raises it to him
+                    self.error = error
+
+    def recording(self, failure: Exception | None) -> Recording:
+        """Return what was written."""
+        problem = f"The relay failed: {failure}" if failure else ""
+        return Recording(tuple(self._packets), 0, not problem, problem)

@@ -1,0 +1,50 @@
+"""Tap the traffic of some servers: at the packets, or at a relay. To the caller it is the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from mailtap.demo.relay import Relay
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mailtap.capture.live import LiveCapture, Recording
+
+
+class Tap:
+    """A tap, from `with` to `finish()`."""
+
+    def __init__(self, listener: LiveCapture | Relay, endpoints: dict[str, tuple[str, int]]) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            listener: what hears the traffic.
+            endpoints: where the servers are; a relay puts itself in their place.
+        """
+        self._listener = listener
+        self._endpoints = endpoints
+
+    @property
+    def endpoints(self) -> dict[str, tuple[str, int]]:
+        """Host and port to which a client connects for each server, by name."""
+        return self._listener.endpoints if isinstance(self._listener, Relay) else self._endpoints
+
+    def finish(self) -> Recording:
+        """Stop listening; everything that was sent before this call is in the recording.
+
+        At a relay, connections still open are given two seconds to end, and are then reset.
+
+        Returns:
+            What was heard; the same when called again, also after the `with` block.
+        """
+        return self._listener.stop()
+
+    def __enter__(self) -> Self:
+        self._listener.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._listener.__exit__(kind, error, trace)
