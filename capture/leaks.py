@@ -1,0 +1,184 @@
+"""Turns protocol events into leaks: what each field is, and the evidence for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, assert_never
+
+from mailtap.capture import mime
+from mailtap.capture.events import (
+    Address,
+    CompressionStarted,
+    Event,
+    HalfGivenUp,
+    Heard,
+    LoginCancelled,
+    LoginSeen,
+    Malformed,
+    MessageSeen,
+    ServerNameSeen,
+    TlsSeen,
+    UnknownProtocol,
+)
+from mailtap.capture.language import N_
+from mailtap.capture.model import Evidence, Field, Leak, Note, Protocol, Secret, Source, Span
+
+Locate: TypeAlias = Callable[[tuple[Span, ...]], Evidence]
+
+
+def read_event(event: Event, locate: Locate, message: int) -> list[Leak | Note]:
+    """Return the leaks and notes in one event.
+
+    Args:
+        event: what a parser heard.
+        locate: turns spans of the event's flow into evidence.
+        message: the number for this message; each `MessageSeen` takes one, counting from 1 in each capture.
+    """
+    return list(_read(event, locate, message))
+
+
+def _read(event: Event, locate: Locate, message: int) -> Iterator[Leak | Note]:
+    match event:
+        case LoginSeen():
+            yield from _login(event, locate)
+        case MessageSeen():
+            yield from _message(event, locate, message)
+        case ServerNameSeen(protocol, name):
+            yield Leak(
+                field=Field.SERVER_NAME, value=_secret(name), protocol=protocol, evidence=locate(name.spans)
+            )
+        case TlsSeen():
+            yield from _tls(event, locate)
+        case LoginCancelled():
+            yield _note(N_("a {mechanism} login was cancelled"), event, locate, mechanism=event.mechanism)
+        case CompressionStarted():
+            yield _note(N_("compressed (IMAP COMPRESS): the rest was not read"), event, locate)
+        case Malformed():
+            yield _note(event.reason, event, locate)
+        case UnknownProtocol(spans):
+            yield _at(N_("unknown protocol on a mail port"), None, locate(spans))
+        case HalfGivenUp(protocol, missing, spans):
+            text = N_("the {half} half did not come; the other was read without it")
+            yield _at(text, protocol, locate(spans), half=missing.value)
+        case _:
+            assert_never(event)
+
+
+def text_of(data: bytes) -> str:
+    r"""Return bytes off the wire as text: UTF-8, and each byte that is not UTF-8 as an escape such as `\xe9`."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _secret(heard: Heard) -> Secret:
+    return Secret(text_of(heard.data))
+
+
+def _optional(heard: Heard | None) -> str | None:
+    return None if heard is None else text_of(heard.data)
+
+
+_CREDENTIALS = (
+    (Field.USERNAME, "username"),
+    (Field.PASSWORD, "password"),
+    (Field.TOKEN, "token"),
+    (Field.DIGEST, "digest"),
+)
+
+
+def _login(event: LoginSeen, locate: Locate) -> Iterator[Leak | Note]:
+    seen = False
+    for field, name in _CREDENTIALS:
+        heard: Heard | None = getattr(event, name)
+        if heard is None:
+            continue
+        seen = True
+        spans = heard.spans
+        if field is Field.DIGEST and event.challenge is not None:
+            spans = event.challenge.spans + spans
+        yield Leak(
+            field=field,
+            value=_secret(heard),
+            protocol=event.protocol,
+            evidence=locate(spans),
+            mechanism=event.mechanism,
+            username=_optional(event.username),
+            authzid=_optional(event.authzid),
+            domain=_optional(event.domain),
+            challenge=_optional(event.challenge) if field is Field.DIGEST else None,
+            accepted=event.accepted,
+        )
+    if not seen:
+        text = N_("a login by {mechanism}, which this listener cannot read")
+        yield _note(text, event, locate, mechanism=event.mechanism)
+
+
+def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak | Note]:
+    addresses = ((Field.SENDER, event.sender), *((Field.RECIPIENT, each) for each in event.recipients))
+    for field, address in addresses:
+        if address is not None and address.path.data:  # `<>` names nobody (RFC 5321, section 4.5.5)
+            yield _envelope(event, field, address, locate, message)
+    if event.content is None:
+        return
+    contents = mime.read(event.content.data, whole=event.whole)
+    evidence = locate(event.content.spans)
+    has_envelope = event.sender is not None or bool(event.recipients)
+    for found in contents.parts:
+        if found.source is Source.HEADER and has_envelope:
+            continue
+        yield Leak(
+            field=found.field,
+            value=Secret(found.value),
+            protocol=event.protocol,
+            evidence=evidence,
+            source=found.source,
+            message=message,
+            attachment=found.attachment,
+        )
+    for text, values in contents.notes:
+        yield _at(text, event.protocol, evidence, **values)
+    if event.limited:
+        yield _at(N_("a message was cut at this listener's size limit"), event.protocol, evidence)
+    elif not event.whole:
+        yield _at(N_("message {number} is not whole"), event.protocol, evidence, number=message)
+
+
+def _envelope(event: MessageSeen, field: Field, address: Address, locate: Locate, message: int) -> Leak:
+    return Leak(
+        field=field,
+        value=_secret(address.path),
+        protocol=event.protocol,
+        evidence=locate(address.path.spans),
+        accepted=address.accepted,
+        source=Source.ENVELOPE,
+        message=message,
+    )
+
+
+def _tls(event: TlsSeen, locate: Locate) -> Iterator[Note]:
+    began = locate(event.spans)
+    version = event.version or "TLS"
+    text = N_("{version} began at packet {packet}, {bytes} bytes opaque")
+    yield _at(text, event.protocol, began, version=version, packet=began.packets[0], bytes=event.opaque)
+    if event.names:
+        text = N_("the server's certificate names {names}")
+        yield _at(text, event.protocol, locate(event.certificate), names=", ".join(event.names))
+
+
+def _note(
+    text: str,
+    event: LoginSeen | LoginCancelled | CompressionStarted | Malformed,
+    locate: Locate,
+    **values: str | int,
+) -> Note:
+    return _at(text, event.protocol, locate(event.spans), **values)
+
+
+def _at(text: str, protocol: Protocol | None, evidence: Evidence, /, **values: str | int) -> Note:
+    return Note(
+        text=text,
+        values=tuple(values.items()),
+        protocol=protocol,
+        flow=evidence.flow,
+        packets=evidence.packets,
+        time_ns=evidence.time_ns,
+    )

@@ -1,0 +1,196 @@
+"""Tells by the first bytes of both directions which protocol a flow speaks, on whatever port.
+
+The greeting alone is not enough: FTP greets with 220 like SMTP (RFC 959, section 5.4), Redis answers
++OK like POP3. So the client's first command must fit too. Each rule looks only at bytes that settle it
+for good, so that the answer does not depend on which direction was captured first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from mailtap.capture.model import Protocol
+from mailtap.capture.protocols.talk import TLS_RECORD
+
+SIGHT_LIMIT = 4_096
+"""Bytes of each direction within which a protocol must have shown itself."""
+
+HINTS = MappingProxyType(
+    {
+        25: Protocol.SMTP,
+        587: Protocol.SMTP,
+        2525: Protocol.SMTP,
+        110: Protocol.POP3,
+        143: Protocol.IMAP,
+        465: Protocol.TLS,
+        993: Protocol.TLS,
+        995: Protocol.TLS,
+    }
+)
+"""What the well-known ports carry; a hint only."""
+
+NOT_MAIL = frozenset({443, 563, 636, 853, 989, 990, 992, 994, 3389, 5061, 5223, 6697, 8443})
+"""Ports whose TLS is known to hold something else (HTTPS, NNTPS, LDAPS, DNS, FTPS, …)."""
+
+
+class Sight(NamedTuple):
+    """The first bytes of one direction.
+
+    Attributes:
+        data: at most `SIGHT_LIMIT` bytes, up to the first hole.
+        ended: whether no more will follow.
+        holed: whether a hole follows, or came before.
+    """
+
+    data: bytes
+    ended: bool
+    holed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The flow speaks no protocol that we know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The flow speaks this protocol.
+
+    Attributes:
+        protocol: which.
+        late: whether the capture began after the greeting.
+    """
+
+    protocol: Protocol
+    late: bool = False
+
+
+_LINES = re.compile(rb"([^\n]*?)\r?\n")
+_TAG = rb"[!#$&',\-.0-9A-Z:;<=>?@\[\]^_`a-z|}~/]{1,64} "  # RFC 9051, section 9: tag, and a little more
+_SASL = rb"(PLAIN|LOGIN|CRAM|DIGEST|SCRAM|X?OAUTH|NTLM|GSS|EXTERNAL|ANONYMOUS|KERBEROS|GS2|XYMCOOKIE)"
+
+
+class _Marks(NamedTuple):
+    """How one protocol shows itself.
+
+    Attributes:
+        greeting: the server's first line.
+        reply: a server's line later on.
+        opener: a client's first command.
+        later: a client's command that cannot be its first: the capture began late.
+        alone: a client's command that no other protocol has, for flows without the server's half.
+        named: a greeting that is enough, for flows without the client's half.
+    """
+
+    greeting: re.Pattern[bytes]
+    reply: re.Pattern[bytes]
+    opener: re.Pattern[bytes]
+    later: re.Pattern[bytes]
+    alone: re.Pattern[bytes]
+    named: re.Pattern[bytes]
+
+
+def _marks(*patterns: bytes) -> _Marks:
+    return _Marks(*(re.compile(pattern, re.IGNORECASE) for pattern in patterns))
+
+
+_MARKS = MappingProxyType(
+    {
+        Protocol.POP3: _marks(
+            rb"\+OK|-ERR",
+            rb"\+OK|-ERR|\+ ",
+            rb"(USER .+|APOP \S+ .+|CAPA|STLS|AUTH( " + _SASL + rb".*)?|LANG.*|UTF8.*|XTND .*) *$",
+            rb"(PASS .*|STAT|LIST( \d+)?|UIDL( \d+)?|(RETR|DELE) \d+|TOP \d+ \d+) *$",
+            rb"(APOP \S+ [0-9a-f]{32}|CAPA|STLS|UIDL( \d+)?|DELE \d+|TOP \d+ \d+) *$",
+            rb"\+OK.*POP",
+        ),
+        Protocol.SMTP: _marks(
+            rb"(220|421|554)[ -]",
+            rb"[2345]\d\d[ -]",
+            rb"((EHLO|HELO|LHLO)( .*)?|STARTTLS|MAIL FROM:.*|XCLIENT .*|AUTH " + _SASL + rb"\S*( .*)?) *$",
+            rb"(RCPT TO:.*|DATA|BDAT \d+( LAST)?) *$",
+            rb"((EHLO|HELO|LHLO) .*|MAIL FROM: ?<.*|RCPT TO: ?<.*) *$",
+            rb"220[ -].*(SMTP|LMTP)",
+        ),
+        Protocol.IMAP: _marks(
+            rb"\* (OK|PREAUTH|BYE)\b",
+            rb"\* |" + _TAG + rb"(OK|NO|BAD)\b|\+ ",
+            _TAG
+            + rb"(LOGIN .*|AUTHENTICATE .*|CAPABILITY|STARTTLS|ID .*|NOOP|LOGOUT|COMPRESS .*|ENABLE .*) *$",
+            _TAG
+            + rb"((UID )?(FETCH|SEARCH|STORE|COPY|MOVE|SORT|THREAD) .*|(SELECT|EXAMINE|LIST|LSUB|STATUS|APPEND) .*"
+            rb"|IDLE|NAMESPACE|EXPUNGE|CLOSE) *$",
+            _TAG
+            + rb"(LOGIN \S+ \S+|AUTHENTICATE "
+            + _SASL
+            + rb".*|CAPABILITY|(SELECT|EXAMINE) .*|UID FETCH .*) *$",
+            rb"\* (OK|PREAUTH).*IMAP",
+        ),
+    }
+)
+# Commands that several protocols share: they tell nothing, the next one does.
+_NEUTRAL = re.compile(rb"(NOOP|QUIT|RSET|HELP)( .*)?$", re.IGNORECASE)
+
+
+def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None:
+    """Return what the flow speaks, or None where more bytes are needed to tell."""
+    for sight in (client, server):
+        if TLS_RECORD.match(sight.data):
+            return Nothing() if port in NOT_MAIL else Found(Protocol.TLS)
+    commands, replies = _lines(client), _lines(server)
+    telling = [line for line in commands if not _NEUTRAL.match(line)]
+    if telling and not _is_command(telling[0]) and port not in HINTS:
+        return Nothing()
+    if replies and not any(marks.reply.match(replies[0]) for marks in _MARKS.values()):
+        return Nothing()
+    if (not telling and not _over(client)) or (not replies and not _over(server)):
+        return None
+    if not replies:
+        return _by_client(telling, client, port)
+    if not telling:
+        return _by_server(replies[0], port)
+    return _by_both(telling[0], replies[0], port)
+
+
+def _lines(sight: Sight) -> list[bytes]:
+    return _LINES.findall(sight.data)
+
+
+def _over(sight: Sight) -> bool:
+    return sight.ended or sight.holed or len(sight.data) >= SIGHT_LIMIT
+
+
+def _is_command(line: bytes) -> bool:
+    return any(marks.opener.match(line) or marks.later.match(line) for marks in _MARKS.values())
+
+
+def _by_both(command: bytes, reply: bytes, port: int) -> Found | Nothing:
+    for protocol, marks in _MARKS.items():
+        if marks.opener.match(command) and marks.greeting.match(reply):
+            return Found(protocol)
+    for protocol, marks in _MARKS.items():
+        if marks.reply.match(reply) and (marks.opener.match(command) or marks.later.match(command)):
+            return Found(protocol, late=True)
+    hint = HINTS.get(port)
+    if hint is Protocol.SMTP and _MARKS[hint].reply.match(reply):
+        return Found(hint, late=True)  # begun in the middle of a message, perhaps
+    return Nothing()
+
+
+def _by_server(reply: bytes, port: int) -> Found | Nothing:
+    for protocol, marks in _MARKS.items():
+        if marks.named.match(reply) or (marks.greeting.match(reply) and HINTS.get(port) is protocol):
+            return Found(protocol)
+    return Nothing()
+
+
+def _by_client(commands: list[bytes], client: Sight, port: int) -> Found | Nothing | None:
+    for protocol, marks in _MARKS.items():
+        hinted = HINTS.get(port) is protocol
+        fits = [bool(marks.opener.match(line) or marks.later.match(line)) for line in commands[:1]]
+        if any(fits) and (hinted or any(marks.alone.match(line) for line in commands)):
+            return Found(protocol)
+    return Nothing() if _over(client) else None

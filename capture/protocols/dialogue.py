@@ -1,0 +1,126 @@
+"""One flow's conversation: finds out which protocol it is, then lets that parser listen."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from mailtap.capture.events import Event, HalfGivenUp, UnknownProtocol
+from mailtap.capture.model import Chunk, Direction, Gap, Protocol, Span
+from mailtap.capture.protocols import pop3, smtp, tls
+from mailtap.capture.protocols.detect import HINTS, SIGHT_LIMIT, Nothing, Sight, recognise
+from mailtap.capture.protocols.talk import Talk
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailtap.capture.protocols.lines import Reading, Stream
+    from collections.abc import Callable, Mapping
+
+PARSERS: Mapping[Protocol, Callable[[Talk], Reading[None]]] = MappingProxyType(
+    {
+        Protocol.POP3: pop3.converse,
+        Protocol.SMTP: smtp.converse,
+        Protocol.TLS: tls.converse,
+    }
+)
+"""The registry: a new protocol is one file, one entry here and one rule in `detect`."""
+
+PENDING_LIMIT = 4 * 1024 * 1024
+"""Bytes that one direction may wait for the other, which may be missing from the capture."""
+
+
+class Dialogue:
+    """Listens to one flow. Feed it what either side sent, in each side's order; it returns what it heard.
+
+    However the bytes are split, and however the two directions are interleaved, the events are the same.
+    It says nothing about holes and missing halves as such: whoever feeds it knows of those.
+    """
+
+    def __init__(self, server_port: int) -> None:
+        """Start listening.
+
+        Args:
+            server_port: a hint only, for flows of which one half is missing.
+        """
+        self.protocol: Protocol | None = None
+        self._talk = Talk(server_port)
+        self._parser: Reading[None] | None = None
+        self._waits_for: Direction | None = None
+        self._finished = False
+        self._first: Span | None = None
+
+    def feed(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
+        """Take the next bytes of one direction, or the news that some are missing; return what they told."""
+        if self._finished:
+            return []
+        if self._first is None and isinstance(item, Chunk):
+            self._first = Span(direction, item.offset, item.offset + len(item.data))
+        self._talk.stream(direction).push(item)
+        return self._go_on(direction)
+
+    def close(self, direction: Direction) -> list[Event]:
+        """Say that one direction has ended; what was waiting for it is settled as best known."""
+        if self._finished:
+            return []
+        self._talk.stream(direction).close()
+        return self._go_on(direction)
+
+    def _go_on(self, direction: Direction) -> list[Event]:
+        if self._parser is None:
+            self._recognise()
+        elif self._waits_for in (direction, None):
+            self._step()
+        if self._parser is not None:
+            self._give_up_waiting()
+        events = self._talk.events
+        self._talk.events = []
+        return events
+
+    def _recognise(self) -> None:
+        talk = self._talk
+        for waiting, other in ((talk.client, talk.server), (talk.server, talk.client)):
+            if waiting.pending > PENDING_LIMIT:
+                other.close()
+        verdict = recognise(_sight(talk.client), _sight(talk.server), talk.port)
+        if verdict is None:
+            return
+        if isinstance(verdict, Nothing) or verdict.protocol not in PARSERS:
+            if self._talk.port in HINTS and self._first is not None:
+                self._talk.events.append(UnknownProtocol((self._first,)))
+            self._finish()
+            return
+        self.protocol = verdict.protocol
+        self._talk.started_late = verdict.late
+        self._parser = PARSERS[verdict.protocol](self._talk)
+        self._step()
+
+    def _step(self) -> None:
+        """Let the parser go on until it waits again."""
+        if self._parser is None:
+            return
+        try:
+            self._waits_for = next(self._parser)
+        except StopIteration:
+            self._finish()
+
+    def _give_up_waiting(self) -> None:
+        """Go on without a direction for which the other has waited too long."""
+        while self._parser is not None and self._waits_for is not None:
+            waiting = self._talk.client if self._waits_for is Direction.SERVER else self._talk.server
+            if waiting.pending <= PENDING_LIMIT:
+                return
+            span = Span(waiting.direction, waiting.offset, waiting.offset + waiting.pending)
+            self._talk.events.append(HalfGivenUp(self.protocol, self._waits_for, (span,)))
+            self._talk.stream(self._waits_for).close()
+            self._step()
+
+    def _finish(self) -> None:
+        """Let go of everything: the rest of the flow is of no interest."""
+        self._finished = True
+        self._parser = None
+        events = self._talk.events
+        self._talk = Talk(self._talk.port)
+        self._talk.events = events
+
+
+def _sight(stream: Stream) -> Sight:
+    return Sight(stream.ahead(SIGHT_LIMIT), stream.closed, stream.hole is not None)

@@ -1,0 +1,279 @@
+"""One direction's bytes, waiting to be read as lines, bodies or counted octets.
+
+A parser is a generator that reads from two streams and waits, by yielding a direction, for bytes that
+have not come yet. It blocks on one stream at a time and never asks whether bytes are there already, so
+what it says cannot depend on how the bytes were split or how the two directions were interleaved.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Generator
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from mailtap.capture.model import Chunk, Direction, Gap, Span
+
+T = TypeVar("T")
+Reading: TypeAlias = Generator[Direction | None, None, T]
+"""A read in progress: yields the direction it waits for (None: either), returns what it read."""
+
+LINE_LIMIT = 65_536
+"""Longest line kept, in bytes: several times what RFC 4954, section 4 asks for SASL (12,288)."""
+MESSAGE_LIMIT = 64 * 1024 * 1024
+"""Longest message kept, in bytes."""
+
+# Keyed by whether line ends are strictly CR LF.
+_EMPTY_BODY = {True: re.compile(rb"\.\r\n"), False: re.compile(rb"\.\r?\n")}
+_BODY_END = {True: re.compile(rb"(\r\n)\.\r\n"), False: re.compile(rb"(\n)\.\r?\n")}
+_STUFFED = {True: re.compile(rb"(\A|\r\n)\."), False: re.compile(rb"(\A|\n)\.")}
+_TAIL = 4  # bytes that may belong to a body's end that has not come yet
+
+
+class Line(NamedTuple):
+    """One line.
+
+    Attributes:
+        text: the line without its end; empty where the line was longer than `LINE_LIMIT`.
+        span: its bytes in the stream, line end included.
+        packet: number of the packet that brought its last byte.
+        strict: whether it ended in CR LF and not in a bare LF.
+        overlong: whether it was longer than `LINE_LIMIT`.
+    """
+
+    text: bytes
+    span: Span
+    packet: int
+    strict: bool
+    overlong: bool = False
+
+    def part(self, start: int, end: int | None = None) -> Span:
+        """Return the span of `text[start:end]`, both counted from the front."""
+        stop = len(self.text) if end is None else end
+        return Span(self.span.direction, self.span.start + start, self.span.start + stop)
+
+
+class Block(NamedTuple):
+    """A body or a run of octets.
+
+    Attributes:
+        data: the bytes; what came before the first hole or the limit where there was one.
+        span: the bytes of the stream that `data` was made from.
+        whole: whether nothing is missing.
+        limited: whether `MESSAGE_LIMIT` cut it.
+    """
+
+    data: bytes
+    span: Span
+    whole: bool
+    limited: bool
+
+
+class Stream:
+    """One direction of a flow: bytes pushed in at one end, read from the other."""
+
+    def __init__(self, direction: Direction) -> None:
+        self.direction = direction
+        self.hole: Gap | None = None
+        self.closed = False
+        self.pushed = 0
+        self._data = bytearray()
+        self._offset = 0
+        self._starts: list[int] = []
+        self._packets: list[int] = []
+        self._later: deque[Chunk | Gap] = deque()
+        self._waiting = 0
+
+    @property
+    def offset(self) -> int:
+        """Position in the stream of the next byte to be read."""
+        return self._offset
+
+    @property
+    def pending(self) -> int:
+        """Number of bytes pushed and not read."""
+        return len(self._data) + self._waiting
+
+    def ahead(self, size: int) -> bytes:
+        """Return the bytes that are there to be read, up to a hole, but at most `size`."""
+        return bytes(self._data[:size])
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no byte will ever follow those that are there: the end, or a hole."""
+        return self.closed or self.hole is not None
+
+    def push(self, item: Chunk | Gap) -> None:
+        """Take the next bytes, or the news that some are missing."""
+        if self.hole is not None:
+            self._later.append(item)
+            self._waiting += len(item.data) if isinstance(item, Chunk) else 0
+        elif isinstance(item, Gap):
+            self.hole = item
+        else:
+            if not self._data:
+                self._offset = item.offset
+                self._starts.clear()
+                self._packets.clear()
+            self._starts.append(item.offset)
+            self._packets.append(item.packet)
+            self._data += item.data
+        self.pushed += len(item.data) if isinstance(item, Chunk) else 0
+
+    def close(self) -> None:
+        """Say that no more bytes will come."""
+        self.closed = True
+
+    def cross_hole(self) -> None:
+        """Drop what stands before the hole, and go on behind it."""
+        if self.hole is None:
+            return
+        self._data.clear()
+        self._offset = self.hole.offset + self.hole.length
+        self.hole = None
+        while self._later and self.hole is None:
+            item = self._later.popleft()
+            size = len(item.data) if isinstance(item, Chunk) else 0
+            self._waiting -= size
+            self.pushed -= size
+            self.push(item)
+
+    def line(self) -> Reading[Line | None]:
+        """Read one line; None where a hole or the end comes before its end.
+
+        The server's last line may lack its end: a verdict is complete without. A client's command may not:
+        half a password would be an invention.
+        """
+        start, scanned, overlong = self._offset, 0, False
+        while (found := self._data.find(b"\n", scanned)) < 0:
+            if self.stopped:
+                if self.hole is not None or self.direction is Direction.CLIENT or not self._data:
+                    return None
+                found = len(self._data) - 1
+                break
+            if len(self._data) > LINE_LIMIT:
+                overlong = True
+                self._take(len(self._data))
+            scanned = len(self._data)
+            yield self.direction
+        packet = self._packet_at(self._offset + found)
+        text = self._take(found + 1)
+        strict = text.endswith(b"\r\n")
+        overlong = overlong or len(text) > LINE_LIMIT
+        text = b"" if overlong else text[:-2] if strict else text.removesuffix(b"\n")
+        return Line(text, Span(self.direction, start, self._offset), packet, strict, overlong)
+
+    def body(self, *, strict: bool) -> Reading[Block]:
+        """Read lines up to a lone dot, and undo dot-stuffing (RFC 5321, section 4.5.2; RFC 1939, section 3).
+
+        A strict body ends only at CR LF . CR LF, so that bare line feeds inside it cannot end it early.
+        """
+        kept, scanned, fresh = _Kept(self), 0, True
+        while True:
+            if fresh and (empty := _EMPTY_BODY[strict].match(self._data)):
+                self._take(empty.end())
+                return kept.block()
+            if end := _BODY_END[strict].search(self._data, scanned):
+                kept.take(end.end(1))
+                self._take(end.end() - end.end(1))
+                break
+            if self.stopped:
+                kept.take(len(self._data))
+                kept.whole = False
+                if self.hole is None:
+                    break
+                self.cross_hole()
+                scanned, fresh = 0, False
+            elif len(self._data) > MESSAGE_LIMIT + _TAIL:
+                kept.take(len(self._data) - _TAIL)
+                scanned, fresh = 0, False
+            else:
+                scanned = max(0, len(self._data) - _TAIL)
+                yield self.direction
+        block = kept.block()
+        return block._replace(data=_STUFFED[strict].sub(rb"\1", block.data))
+
+    def octets(self, count: int) -> Reading[Block]:
+        """Read exactly `count` octets; a hole inside them is counted, so that what follows keeps its place."""
+        kept, left = _Kept(self), count
+        while left > 0:
+            size = min(left, len(self._data))
+            if size:
+                kept.take(size)
+                left -= size
+            elif self.hole is not None:
+                kept.whole = False
+                left -= self.hole.length
+                self.cross_hole()
+            elif self.closed:
+                kept.whole = False
+                break
+            else:
+                yield self.direction
+        return kept.block()
+
+    def peek(self, count: int) -> Reading[bytes]:
+        """Return the next `count` bytes without reading them; fewer where a hole or the end comes first."""
+        while len(self._data) < count and not self.stopped:
+            yield self.direction
+        return bytes(self._data[:count])
+
+    def peek_line(self) -> Reading[tuple[bytes, int] | None]:
+        """Return the next line's first bytes and its packet without reading it; None as `line` does."""
+        scanned = 0
+        while (found := self._data.find(b"\n", scanned)) < 0:
+            if self.stopped or len(self._data) > LINE_LIMIT:
+                return None
+            scanned = len(self._data)
+            yield self.direction
+        return bytes(self._data[: min(found, 128)]), self._packet_at(self._offset + found)
+
+    def resume(self, start: re.Pattern[bytes]) -> Reading[None]:
+        """Go on behind a hole, at the first bytes if they match `start`, else at the next line."""
+        while self.hole is not None:
+            self.cross_hole()
+            if not start.match((yield from self.peek(8))):
+                yield from self.line()
+
+    def drain(self) -> bytes:
+        """Read all that is there, for a parser that only counts."""
+        return self._take(len(self._data))
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._data[:size])
+        del self._data[:size]
+        self._offset += size
+        passed = bisect_right(self._starts, self._offset) - 1
+        if passed > 0:
+            del self._starts[:passed]
+            del self._packets[:passed]
+        return taken
+
+    def _packet_at(self, offset: int) -> int:
+        return self._packets[bisect_right(self._starts, offset) - 1]
+
+
+class _Kept:
+    """What a body or a run of octets has collected: everything before its first hole, up to the limit."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.whole = True
+        self._stream = stream
+        self._start = self._end = stream.offset
+        self._data = bytearray()
+        self._limited = False
+
+    def take(self, size: int) -> None:
+        """Read `size` bytes, and keep them where they still belong."""
+        taken = self._stream._take(size)  # the stream's own other half
+        if self.whole and not self._limited:
+            room = MESSAGE_LIMIT - len(self._data)
+            self._limited = len(taken) > room
+            self._data += taken[:room]
+            self._end = self._start + len(self._data)
+
+    def block(self) -> Block:
+        """Return what was kept."""
+        span = Span(self._stream.direction, self._start, self._end)
+        return Block(bytes(self._data), span, self.whole and not self._limited, self._limited)

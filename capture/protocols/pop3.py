@@ -1,0 +1,161 @@
+"""Listens to POP3 (RFC 1939; CAPA: RFC 2449; STLS: RFC 2595; AUTH: RFC 5034)."""
+
+from __future__ import annotations
+
+import re
+
+from mailtap.capture.events import Heard, LoginSeen, MessageSeen
+from mailtap.capture.model import Protocol
+from mailtap.capture.protocols import sasl, tls
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailtap.capture.protocols.talk import Talk
+    from mailtap.capture.protocols.lines import Line, Reading
+
+_COMMAND = re.compile(
+    rb"(USER|PASS|APOP|AUTH|STLS|CAPA|RETR|TOP|LIST|UIDL|STAT|DELE|NOOP|RSET|QUIT|LANG|UTF8)\b", re.IGNORECASE
+)
+_CHALLENGE = re.compile(rb"<[^<>\r\n]+>")
+_HEADER = re.compile(rb"[!-9;-~]+:")
+
+# Commands whose +OK is followed by lines up to a lone dot, by whether they have an argument.
+_LISTING = frozenset(
+    {(b"CAPA", False), (b"LIST", False), (b"UIDL", False), (b"LANG", False), (b"AUTH", False)}
+)
+
+
+def converse(talk: Talk) -> Reading[None]:
+    """Listen to one connection from its greeting to its end, or to the TLS in it."""
+    session = _Session(talk)
+    if talk.started_late:
+        talk.lose_count(0)
+    else:
+        yield from session.greeting()
+    while (line := (yield from talk.command(Protocol.POP3, _COMMAND))) is not None:
+        verb, _, argument = line.text.partition(b" ")
+        verb = verb.upper()
+        if verb != b"PASS":
+            session.settle_user()
+        if (yield from session.command(line, verb, argument)):
+            break
+    session.settle_user()
+    if line is not None or (yield from tls.begins(talk)):
+        yield from tls.watch(talk, Protocol.POP3)
+    else:
+        yield from session.server_alone()
+
+
+class _Session:
+    """What one connection has said that later commands depend on."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self.challenge: Heard | None = None
+        self.user: Heard | None = None
+        self.user_accepted: bool | None = None
+
+    def greeting(self) -> Reading[None]:
+        """Read the greeting, and the APOP challenge in it (RFC 1939, section 7)."""
+        line = yield from self.talk.greeting()
+        if line is not None and (found := _CHALLENGE.search(line.text)):
+            self.challenge = Heard(found[0], (line.part(found.start(), found.end()),))
+
+    def command(self, line: Line, verb: bytes, argument: bytes) -> Reading[bool]:
+        """Listen to one command and its reply; return whether TLS begins."""
+        value = Heard(argument, (line.part(len(verb) + 1),))
+        if verb == b"AUTH" and argument:
+            yield from self._auth(line, argument)
+            return False
+        reply = yield from self.talk.answer(line)
+        accepted = _verdict(reply)
+        if verb == b"USER":
+            self.user, self.user_accepted = value, accepted
+        elif verb == b"PASS":
+            self._login("USER/PASS", line, accepted, username=self.user, password=value)
+            self.user = None
+        elif verb == b"APOP":
+            self._apop(line, argument, accepted)
+        elif verb in (b"RETR", b"TOP") and reply is not None and accepted:
+            yield from self._message(reply, whole=verb == b"RETR")
+        elif reply is not None and accepted and (verb, bool(argument.strip())) in _LISTING:
+            yield from self.talk.server.body(strict=reply.strict)
+        return verb == b"STLS" and accepted is not False and (accepted or (yield from tls.begins(self.talk)))
+
+    def settle_user(self) -> None:
+        """Say that a user was named whose PASS never came."""
+        if self.user is not None:
+            refused = False if self.user_accepted is False else None
+            span = self.user.spans
+            self.talk.events.append(
+                LoginSeen(
+                    protocol=Protocol.POP3,
+                    mechanism="USER/PASS",
+                    spans=span,
+                    username=self.user,
+                    accepted=refused,
+                )
+            )
+            self.user = None
+
+    def server_alone(self) -> Reading[None]:
+        """Find messages in the rest of the server's half, when the client's has ended or is missing."""
+        while (line := (yield from self.talk.reply_unasked())) is not None:
+            ahead = yield from self.talk.server.peek_line()
+            if line.text.startswith(b"+OK") and ahead is not None and _HEADER.match(ahead[0]):
+                yield from self._message(line, whole=True)
+
+    def _login(self, mechanism: str, line: Line, accepted: bool | None, **heard: Heard | None) -> None:
+        spans = (line.part(0, 4),)
+        self.talk.events.append(
+            LoginSeen(protocol=Protocol.POP3, mechanism=mechanism, spans=spans, accepted=accepted, **heard)
+        )
+
+    def _apop(self, line: Line, argument: bytes, accepted: bool | None) -> None:
+        name, space, digest = argument.rstrip().rpartition(b" ")
+        if not space:
+            return
+        start = len(line.text) - len(argument)
+        self._login(
+            "APOP",
+            line,
+            accepted,
+            username=Heard(name, (line.part(start, start + len(name)),)),
+            digest=Heard(digest, (line.part(start + len(name) + 1, start + len(name) + 1 + len(digest)),)),
+            challenge=self.challenge,
+        )
+
+    def _auth(self, line: Line, argument: bytes) -> Reading[None]:
+        name, _, initial = argument.strip().partition(b" ")
+        start = line.text.index(name, len(b"AUTH "))
+        first = None
+        if initial.strip():
+            at = line.text.index(initial.strip(), start + len(name))
+            first = Heard(initial.strip(), (line.part(at, at + len(initial.strip())),))
+        mechanism = (name, line.part(start, start + len(name)))
+        yield from sasl.exchange(self.talk, Protocol.POP3, line, mechanism, first, self._sasl_answer)
+
+    def _sasl_answer(self, line: Line) -> Reading[sasl.Answer]:
+        reply = yield from self.talk.answer(line)
+        if reply is None:
+            return sasl.UNSEEN
+        if reply.text.startswith(b"+ ") or reply.text == b"+":
+            return sasl.Answer(Heard(reply.text[2:], (reply.part(min(2, len(reply.text))),)), None)
+        return sasl.Answer(None, _verdict(reply))
+
+    def _message(self, reply: Line, *, whole: bool) -> Reading[None]:
+        block = yield from self.talk.server.body(strict=reply.strict)
+        self.talk.events.append(
+            MessageSeen(
+                protocol=Protocol.POP3,
+                content=Heard(block.data, (block.span,)),
+                whole=whole and block.whole,
+                limited=block.limited,
+            )
+        )
+
+
+def _verdict(reply: Line | None) -> bool | None:
+    if reply is None:
+        return None
+    return True if reply.text.startswith(b"+OK") else False if reply.text.startswith(b"-ERR") else None

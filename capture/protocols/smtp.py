@@ -1,0 +1,219 @@
+"""Listens to SMTP (RFC 5321; AUTH: RFC 4954; BDAT: RFC 3030; STARTTLS: RFC 3207; pipelining: RFC 2920)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple, TYPE_CHECKING
+
+from mailtap.capture.events import Address, Heard, Malformed, MessageSeen
+from mailtap.capture.model import Protocol, Span
+from mailtap.capture.protocols import sasl, tls
+from mailtap.capture.protocols.lines import MESSAGE_LIMIT, Block, Line, Reading
+
+if TYPE_CHECKING:
+    from mailtap.capture.protocols.talk import Talk
+
+_COMMAND = re.compile(
+    rb"(EHLO|HELO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|AUTH|STARTTLS|QUIT|NOOP|VRFY|EXPN|HELP|XCLIENT|XFORWARD)\b",
+    re.IGNORECASE,
+)
+_AFTER_DATA = re.compile(
+    rb"(MAIL FROM:|RCPT TO:|RSET\r?\Z|QUIT\r?\Z|NOOP\r?\Z|DATA\r?\Z|EHLO |HELO )", re.IGNORECASE
+)
+# RFC 5321, section 4.1.2: a path in angle brackets, its local part perhaps quoted; the source route is dropped.
+_PATH = re.compile(rb'[^:]*:\s*(?:<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|([^\s<>]+))')
+_CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
+_GO_ON = b"354"
+BAD_CHUNK = "a BDAT command without a size was skipped"
+
+
+class Reply(NamedTuple):
+    """A server's reply: its code, and the text behind it."""
+
+    code: bytes
+    text: Heard
+
+    @property
+    def accepted(self) -> bool | None:
+        """Whether it is positive (RFC 5321, section 4.2.1): 2yz; None where it is neither yes nor no."""
+        return {b"2": True, b"4": False, b"5": False}.get(self.code[:1])
+
+
+@dataclass
+class _Transaction:
+    """A mail transaction in progress (RFC 5321, section 3.3)."""
+
+    sender: Address | None = None
+    recipients: list[Address] = field(default_factory=list)
+    content: bytearray = field(default_factory=bytearray)
+    spans: list[Span] = field(default_factory=list)
+    whole: bool = True
+    limited: bool = False
+
+    def add(self, block: Block) -> None:
+        """Append a BDAT chunk."""
+        room = MESSAGE_LIMIT - len(self.content)
+        self.limited = self.limited or block.limited or len(block.data) > room
+        if self.whole:
+            self.content += block.data[:room]
+            self.spans.append(block.span)
+        self.whole = self.whole and block.whole and not self.limited
+
+    def event(self, content: Heard | None, accepted: bool | None) -> MessageSeen:
+        """Return what is known of the message."""
+        return MessageSeen(
+            protocol=Protocol.SMTP,
+            content=content,
+            sender=self.sender,
+            recipients=tuple(self.recipients),
+            whole=self.whole,
+            limited=self.limited,
+            accepted=accepted,
+        )
+
+
+def converse(talk: Talk) -> Reading[None]:
+    """Listen to one connection from its greeting to its end, or to the TLS in it."""
+    session = _Session(talk)
+    if talk.started_late:
+        yield from session.start_late()
+    else:
+        yield from session.reply((yield from talk.greeting()))
+    while (line := (yield from talk.command(Protocol.SMTP, _COMMAND))) is not None:
+        if (yield from session.command(line)):
+            break
+    session.settle()
+    if line is not None or (yield from tls.begins(talk)):
+        yield from tls.watch(talk, Protocol.SMTP)
+
+
+class _Session:
+    """What one connection has said that later commands depend on."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.talk = talk
+        self.mail = _Transaction()
+        self.skipped = b""
+        self.lmtp = False
+
+    def start_late(self) -> Reading[None]:
+        """Begin in the middle: what does not look like a command before the first reply is a message's tail."""
+        self.talk.lose_count(0)
+        ahead = yield from self.talk.client.peek_line()
+        if ahead is None or _COMMAND.match(ahead[0]):
+            return
+        first = yield from self.talk.server.peek_line()
+        while first is not None and ahead is not None and ahead[1] < first[1]:
+            yield from self.talk.client.line()
+            ahead = yield from self.talk.client.peek_line()
+
+    def command(self, line: Line) -> Reading[bool]:
+        """Listen to one command and its reply; return whether TLS begins."""
+        verb = line.text[:4].upper()
+        if verb == b"AUTH":
+            yield from self._auth(line)
+        elif verb == b"BDAT":
+            yield from self._chunk(line)
+        elif verb == b"DATA":
+            yield from self._data(line)
+        else:
+            reply = yield from self.answer(line)
+            accepted = reply.accepted if reply else None
+            if verb in (b"MAIL", b"RCPT"):
+                self._address(verb, line, accepted)
+            elif verb in (b"RSET", b"EHLO", b"HELO", b"LHLO") and accepted is not False:
+                self.settle()
+                self.lmtp = verb == b"LHLO" or (self.lmtp and verb == b"RSET")
+            elif line.text[:8].upper() == b"STARTTLS" and accepted is not False:
+                return accepted is True or (yield from tls.begins(self.talk))
+        return False
+
+    def settle(self) -> None:
+        """Say what was sent of a transaction that never came to its message, and begin a new one."""
+        mail, self.mail = self.mail, _Transaction()
+        if mail.spans:
+            mail.whole = False
+            self.talk.events.append(mail.event(Heard(bytes(mail.content), tuple(mail.spans)), None))
+        elif mail.sender or mail.recipients:
+            self.talk.events.append(mail.event(None, None))
+
+    def answer(self, command: Line) -> Reading[Reply | None]:
+        """Read the server's reply to a command; None where it was not seen whole."""
+        self.skipped = b""
+        return (yield from self.reply((yield from self.talk.answer(command, self._skip))))
+
+    def reply(self, line: Line | None) -> Reading[Reply | None]:
+        """Read the rest of a reply (RFC 5321, section 4.2): lines go on while a hyphen follows the code."""
+        while line is not None and line.text[3:4] == b"-":
+            line = yield from self.talk.greeting()
+        if line is None:
+            return None
+        return Reply(line.text[:3], Heard(line.text[4:], (line.part(min(4, len(line.text))),)))
+
+    def _skip(self, text: bytes) -> None:
+        self.skipped = text
+
+    def _address(self, verb: bytes, line: Line, accepted: bool | None) -> None:
+        found = _PATH.match(line.text)
+        if found is None:
+            return
+        group = 1 if found[1] is not None else 2
+        address = Address(Heard(found[group], (line.part(*found.span(group)),)), accepted)
+        if verb == b"RCPT":
+            self.mail.recipients.append(address)
+        elif self.mail.sender is not None and accepted is False:
+            # A nested MAIL that was refused: the transaction in progress stands (RFC 5321, section 4.1.4).
+            self.talk.events.append(_Transaction(sender=address).event(None, None))
+        else:
+            self.settle()
+            self.mail.sender = address
+
+    def _data(self, line: Line) -> Reading[None]:
+        reply = yield from self.answer(line)
+        if reply is not None and reply.code != _GO_ON:
+            return
+        if reply is None:
+            ahead = yield from self.talk.client.peek_line()
+            if ahead is None or _AFTER_DATA.match(ahead[0]):
+                return
+        block = yield from self.talk.client.body(strict=line.strict)
+        self.mail.whole, self.mail.limited = block.whole, block.limited
+        yield from self._finish(line, Heard(block.data, (block.span,)))
+
+    def _chunk(self, line: Line) -> Reading[None]:
+        found = _CHUNK.match(line.text)
+        if found is None:
+            self.talk.events.append(Malformed(Protocol.SMTP, (line.part(0),), BAD_CHUNK))
+            yield from self.answer(line)
+            return
+        self.mail.add((yield from self.talk.client.octets(int(found[1]))))
+        if found[2]:
+            yield from self._finish(line, Heard(bytes(self.mail.content), tuple(self.mail.spans)))
+        else:
+            yield from self.answer(line)
+
+    def _finish(self, line: Line, content: Heard) -> Reading[None]:
+        """Read the verdict on a message (LMTP, RFC 2033, section 4.2: one for each recipient), and say it."""
+        taken = sum(each.accepted is True for each in self.mail.recipients)
+        accepted = None
+        for _ in range(max(1, taken) if self.lmtp else 1):
+            reply = yield from self.answer(line)
+            accepted = accepted or (reply.accepted if reply else None)
+        self.talk.events.append(self.mail.event(content, accepted))
+        self.mail = _Transaction()
+
+    def _auth(self, line: Line) -> Reading[None]:
+        words = list(re.finditer(rb"\S+", line.text))
+        if len(words) == 1:
+            yield from self.answer(line)
+            return
+        mechanism = (words[1][0], line.part(*words[1].span()))
+        first = Heard(words[2][0], (line.part(*words[2].span()),)) if len(words) > 2 else None
+        yield from sasl.exchange(self.talk, Protocol.SMTP, line, mechanism, first, self._sasl_answer)
+
+    def _sasl_answer(self, line: Line) -> Reading[sasl.Answer]:
+        reply = yield from self.answer(line)
+        if reply is None:
+            return sasl.UNSEEN
+        return sasl.Answer(reply.text if reply.code == b"334" else None, reply.accepted)

@@ -1,0 +1,118 @@
+"""Two streams that answer each other, and what was heard so far: all that a parser works on.
+
+The parsers are lock-step: they read a client command, then the server's reply to it. That pairs
+pipelined commands with their replies exactly. A hole loses the count; then the packet numbers tell
+which replies are too old to belong to the next command.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mailtap.capture.events import Event, Malformed
+from mailtap.capture.model import Direction, Protocol
+from mailtap.capture.protocols.lines import Line, Reading, Stream
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
+"""How a TLS handshake begins (RFC 8446, section 5.1); no mail command does."""
+
+
+class Talk:
+    """One flow's two streams, and the events heard on them."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.client = Stream(Direction.CLIENT)
+        self.server = Stream(Direction.SERVER)
+        self.events: list[Event] = []
+        self.started_late = False
+        self._lost_at: int | None = None
+
+    def stream(self, direction: Direction) -> Stream:
+        """Return the stream of one direction."""
+        return self.client if direction is Direction.CLIENT else self.server
+
+    def lose_count(self, packet: int) -> None:
+        """Say that commands sent before `packet` cannot be paired with replies any more."""
+        self._lost_at = max(packet, self._lost_at or 0)
+
+    def command(self, protocol: Protocol, start: re.Pattern[bytes]) -> Reading[Line | None]:
+        """Read the client's next command line; None at the end, or where TLS begins.
+
+        Args:
+            protocol: named in the event where a line is too long.
+            start: what a command begins with, to find the first one behind a hole.
+        """
+        while True:
+            if TLS_RECORD.match((yield from self.client.peek(3))):
+                return None
+            line = yield from self.client.line()
+            if line is not None:
+                if line.overlong:
+                    self.events.append(Malformed(protocol, (line.span,), OVERLONG))
+                return line
+            if self.client.hole is None:
+                return None
+            self.lose_count(self.client.hole.packet)
+            yield from self.client.resume(start)
+
+    def greeting(self) -> Reading[Line | None]:
+        """Read the line with which the server opens; None where it was not seen."""
+        line = yield from self.server.line()
+        if line is None:
+            yield from self._cross_server_hole()
+        return line
+
+    def reply_unasked(self) -> Reading[Line | None]:
+        """Read the server's next line, whatever it answers; None at the end."""
+        while (line := (yield from self.server.line())) is None:
+            if self.server.hole is None:
+                return None
+            yield from self._cross_server_hole()
+        return line
+
+    def answer(
+        self, command: Line, skipped: Callable[[bytes], None] = lambda _line: None
+    ) -> Reading[Line | None]:
+        """Read the first line of the server's reply to `command`; None where it was not seen.
+
+        Args:
+            command: what the server answers.
+            skipped: told of each line that is too old to be the answer.
+        """
+        if self._lost_at is not None:
+            if command.packet < self._lost_at:
+                return None
+            yield from self._catch_up(command.packet, skipped)
+            self._lost_at = None
+        line = yield from self.server.line()
+        if line is None:
+            yield from self._cross_server_hole()
+        return line
+
+    def _catch_up(self, packet: int, skipped: Callable[[bytes], None]) -> Reading[None]:
+        """Drop the server's lines that came before `packet`."""
+        while True:
+            ahead = yield from self.server.peek_line()
+            if ahead is not None and ahead[1] > packet:
+                return
+            line = yield from self.server.line()
+            if line is not None:
+                skipped(line.text)
+            elif self.server.hole is not None:
+                yield from self._cross_server_hole()
+            else:
+                return
+
+    def _cross_server_hole(self) -> Reading[None]:
+        if self.server.hole is not None:
+            self.lose_count(self.server.hole.packet)
+            yield from self.server.resume(REPLY_START)
+
+
+REPLY_START = re.compile(rb"\+OK|-ERR|\+ |\* |[2-5]\d\d[ -]")
+OVERLONG = "a line longer than 65,536 bytes was skipped"
