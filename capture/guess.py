@@ -8,6 +8,7 @@ at home until one fits, without the server noticing.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import replace
 from importlib.resources import files
@@ -52,7 +53,8 @@ def guess(leak: Leak, words: Iterable[str]) -> Leak | None:
     password, _ = find(leak.mechanism or "", _octets(leak.challenge), leak.value.reveal(), words)
     if password is None:
         return None
-    return replace(leak, field=Field.PASSWORD, value=Secret(password), guessed=True)
+    text = password.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return replace(leak, field=Field.PASSWORD, value=Secret(text), guessed=True)
 
 
 def find(mechanism: str, challenge: bytes, digest: str, words: Iterable[str]) -> tuple[str | None, int]:
@@ -128,7 +130,10 @@ def seconds_to_exhaust(alphabet: int, length: int, rate: float) -> float:
         length: characters in the password.
         rate: tries a second; more than zero.
     """
-    return float(alphabet**length) / rate
+    try:
+        return float(alphabet**length) / rate
+    except OverflowError:
+        return math.inf
 
 
 def _apop(challenge: bytes) -> Callable[[bytes], bytes]:
