@@ -7,11 +7,12 @@ the wire, as narrow as the protocol allows: the argument of PASS, not the line.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from mailtap.capture.model import Span
 
 if TYPE_CHECKING:
-    from mailtap.capture.model import Direction, Protocol, Span
+    from mailtap.capture.model import Direction, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,18 @@ class Heard:
 
     data: bytes
     spans: tuple[Span, ...]
+
+    def cut(self, start: int, end: int) -> tuple[Span, ...]:
+        """Return where `data[start:end]` stood; all the spans where the bytes were not sent one for one."""
+        if sum(span.end - span.start for span in self.spans) != len(self.data):
+            return self.spans
+        cuts, at = [], 0
+        for span in self.spans:
+            low, high = max(start - at, 0), min(end - at, span.end - span.start)
+            if low < high:
+                cuts.append(Span(span.direction, span.start + low, span.start + high))
+            at += span.end - span.start
+        return tuple(cuts) or self.spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,6 @@ def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak 
     if event.content is None:
         return
     contents = mime.read(event.content.data, whole=event.whole)
-    evidence = locate(event.content.spans)
     has_envelope = event.sender is not None or bool(event.recipients)
     for found in contents.parts:
         if found.source is Source.HEADER and has_envelope:
@@ -129,17 +128,18 @@ def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak 
             field=found.field,
             value=Secret(found.value),
             protocol=event.protocol,
-            evidence=evidence,
+            evidence=locate(event.content.cut(found.start, found.end)),
             source=found.source,
             message=message,
             attachment=found.attachment,
         )
-    for text, values in contents.notes:
-        yield _at(text, event.protocol, evidence, **values)
+    notes = list(contents.notes)
     if event.limited:
-        yield _at(N_("a message was cut at this listener's size limit"), event.protocol, evidence)
+        notes.append((N_("message {number} was cut at this listener's size limit"), {"number": message}))
     elif not event.whole:
-        yield _at(N_("message {number} is not whole"), event.protocol, evidence, number=message)
+        notes.append((N_("message {number} is not whole"), {"number": message}))
+    for text, values in notes:
+        yield _at(text, event.protocol, locate(event.content.spans), **values)
 
 
 def _envelope(event: MessageSeen, field: Field, address: Address, locate: Locate, message: int) -> Leak:

@@ -64,7 +64,7 @@ class Contents:
     """What a message holds: its fields, and what could not be read, as note texts with their values."""
 
     parts: tuple[Part, ...]
-    notes: tuple[tuple[str, dict[str, str]], ...]
+    notes: tuple[tuple[str, dict[str, str | int]], ...]
 
 
 def read(message: bytes, *, whole: bool = True) -> Contents:
@@ -116,7 +116,7 @@ class _Reader:
     message: bytes
     whole: bool
     parts: list[Part] = field(default_factory=list)
-    notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    notes: list[tuple[str, dict[str, str | int]]] = field(default_factory=list)
     _cursor: int = 0
 
     def read_headers(self) -> None:

@@ -28,6 +28,7 @@ MESSAGE_LIMIT = 64 * 1024 * 1024
 _EMPTY_BODY = {True: re.compile(rb"\.\r\n"), False: re.compile(rb"\.\r?\n")}
 _BODY_END = {True: re.compile(rb"(\r\n)\.\r\n"), False: re.compile(rb"(\n)\.\r?\n")}
 _STUFFED = {True: re.compile(rb"(\A|\r\n)\."), False: re.compile(rb"(\A|\n)\.")}
+_DOTS_LIMIT = 1_000  # stuffed dots in one message whose places are kept
 _TAIL = 4  # bytes that may belong to a body's end that has not come yet
 
 
@@ -59,13 +60,13 @@ class Block(NamedTuple):
 
     Attributes:
         data: the bytes; what came before the first hole or the limit where there was one.
-        span: the bytes of the stream that `data` was made from.
+        spans: the bytes of the stream that `data` was made from, stuffed dots left out where they are few.
         whole: whether nothing is missing.
         limited: whether `MESSAGE_LIMIT` cut it.
     """
 
     data: bytes
-    span: Span
+    spans: tuple[Span, ...]
     whole: bool
     limited: bool
 
@@ -191,8 +192,7 @@ class Stream:
             else:
                 scanned = max(0, len(self._data) - _TAIL)
                 yield self.direction
-        block = kept.block()
-        return block._replace(data=_STUFFED[strict].sub(rb"\1", block.data))
+        return _unstuff(kept.block(), strict=strict)
 
     def octets(self, count: int) -> Reading[Block]:
         """Read exactly `count` octets; a hole inside them is counted, so that what follows keeps its place."""
@@ -276,4 +276,19 @@ class _Kept:
     def block(self) -> Block:
         """Return what was kept."""
         span = Span(self._stream.direction, self._start, self._end)
-        return Block(bytes(self._data), span, self.whole and not self._limited, self._limited)
+        return Block(bytes(self._data), (span,), self.whole and not self._limited, self._limited)
+
+
+def _unstuff(block: Block, *, strict: bool) -> Block:
+    """Take the first of the dots that begin a line away, from the data and from its spans."""
+    dots = [found.end() - 1 for found in _STUFFED[strict].finditer(block.data)]
+    data = _STUFFED[strict].sub(rb"\1", block.data)
+    if len(dots) > _DOTS_LIMIT:
+        return block._replace(data=data)
+    (whole,) = block.spans
+    starts = [whole.start, *(whole.start + dot + 1 for dot in dots)]
+    ends = [*(whole.start + dot for dot in dots), whole.end]
+    runs = tuple(
+        Span(whole.direction, start, end) for start, end in zip(starts, ends, strict=True) if start < end
+    )
+    return block._replace(data=data, spans=runs or block.spans)

@@ -148,7 +148,7 @@ class _Session:
         self.talk.events.append(
             MessageSeen(
                 protocol=Protocol.POP3,
-                content=Heard(block.data, (block.span,)),
+                content=Heard(block.data, block.spans),
                 whole=whole and block.whole,
                 limited=block.limited,
             )

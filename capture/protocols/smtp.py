@@ -57,7 +57,7 @@ class _Transaction:
         self.limited = self.limited or block.limited or len(block.data) > room
         if self.whole:
             self.content += block.data[:room]
-            self.spans.append(block.span)
+            self.spans += block.spans
         self.whole = self.whole and block.whole and not self.limited
 
     def event(self, content: Heard | None, accepted: bool | None) -> MessageSeen:
@@ -179,7 +179,7 @@ class _Session:
                 return
         block = yield from self.talk.client.body(strict=line.strict)
         self.mail.whole, self.mail.limited = block.whole, block.limited
-        yield from self._finish(line, Heard(block.data, (block.span,)))
+        yield from self._finish(line, Heard(block.data, block.spans))
 
     def _chunk(self, line: Line) -> Reading[None]:
         found = _CHUNK.match(line.text)
