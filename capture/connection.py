@@ -1,0 +1,224 @@
+"""Two halves of a TCP connection, passed on in the order in which they were spoken (RFC 9293).
+
+A packet's acknowledgement says which bytes of the other side its sender had seen, so what it carries is
+passed on after those. That keeps the true order of both directions even where the capture mixed up
+packets, and shows which bytes are missing from the capture: those acknowledged that never come.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailtap.capture.half import LARGEST_JUMP, LARGEST_LOSS, MASK, Early, Half
+from mailtap.capture.holes import give_up
+from mailtap.capture.language import N_
+from mailtap.capture.model import Chunk, Direction, Endpoint, Flow, Gap, Note
+
+if TYPE_CHECKING:
+    from mailtap.capture.model import Segment
+
+FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
+
+Item = Chunk | Gap | None
+Heard = tuple["Connection", Direction, Item]
+"""What is passed on: bytes, a hole, or None for the end of a direction."""
+
+PATIENCE_NS = 1_000_000_000
+
+_MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
+_MOST_BUFFERED = 1 << 20
+_MOST_EARLY = 2048
+_START_PATIENCE = 12  # segments to wait for a SYN that the capture may have mixed up
+_CONFLICT = N_("Packet {packet} repeats bytes with another content; the first copy counts.")
+_FULL = N_("By packet {packet} too much had come out of order to wait any longer for what was missing.")
+_PATIENCE = 64  # segments to wait for bytes that the other side is known to have
+
+
+class Connection:
+    """One TCP connection as the capture shows it.
+
+    Attributes:
+        number: counts from 1, in the order in which the connections began.
+        flow: the endpoints, client first; known once the connection is settled.
+        settled: whether it is known who is the client and where the streams begin.
+        calm: whether nothing waits, so that the next segment may be passed on at once.
+        closed: whether both directions have ended.
+        muted: whether nobody wants to hear of it.
+        halves: what each of `ends` sent.
+        ends: the sender of the first packet seen, and the other side.
+        notes: what is worth saying of it.
+        last_packet: number of the last packet.
+        since_ns: since when something has been waiting.
+    """
+
+    __slots__ = (
+        "_waited",
+        "calm",
+        "closed",
+        "ends",
+        "flow",
+        "halves",
+        "last_packet",
+        "muted",
+        "notes",
+        "number",
+        "settled",
+        "since_ns",
+    )
+
+    flow: Flow
+
+    def __init__(self, number: int, segment: Segment) -> None:
+        """Begin with the first segment seen, which is not taken in yet."""
+        self.number = number
+        self.ends = (segment.source, segment.destination)
+        self.halves = (Half(), Half())
+        self.settled = self.calm = self.closed = self.muted = False
+        self.notes: list[Note] = []
+        self.last_packet = segment.packet
+        self.since_ns = segment.time_ns
+        self._waited = 0
+
+    @property
+    def late(self) -> bool:
+        """Return whether the capture started in the middle of the connection."""
+        return self.halves[0].syn is None and self.halves[1].syn is None
+
+    def half(self, direction: Direction) -> Half:
+        """Return one direction of a settled connection."""
+        first, second = self.halves
+        return first if first.direction is direction else second
+
+    def hear(self, half: Half, peer: Half, segment: Segment, out: list[Heard]) -> None:
+        """Take a segment in, and add to `out` what can be passed on."""
+        if not self._place(half, peer, segment):
+            return
+        if not self.settled:
+            self._waited += 1
+            both = half.syn is not None and peer.syn is not None
+            late = self._waited >= _START_PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS
+            if both or late or segment.flags & RST or (half.end is not None and peer.end is not None):
+                self.settle()
+        if self.settled:
+            self.drain(out)
+            if segment.flags & RST or all(half.ended for half in self.halves):
+                self.finish(out)
+            else:
+                self._wait(half, segment, out)
+
+    def finish(self, out: list[Heard]) -> None:
+        """Pass on whatever waits, holes and all, and end both directions."""
+        if not self.settled:
+            self.settle()
+        give_up(self, out, everything=True)
+        for half in (self.half(Direction.CLIENT), self.half(Direction.SERVER)):
+            if not half.ended:
+                half.ended = True
+                out.append((self, half.direction, None))
+            half.forget()
+        self.closed = True
+
+    def lose_patience(self, out: list[Heard]) -> None:
+        """Give up waiting for what should have come long ago."""
+        if not self.settled:
+            self.settle()
+        give_up(self, out)
+        self._rest()
+
+    def settle(self) -> None:
+        """Decide which side is the client, and where each direction begins."""
+        self.settled = True
+        self._waited = 0
+        client = _client(self.ends, self.halves)
+        self.halves[client].direction = Direction.CLIENT
+        self.halves[1 - client].direction = Direction.SERVER
+        self.flow = Flow(self.number, self.ends[client], self.ends[1 - client])
+        for half in self.halves:
+            half.rebase()
+
+    def drain(self, out: list[Heard]) -> None:
+        """Pass on everything whose turn has come."""
+        first, second = self.halves
+        while True:
+            for half, peer in ((first, second), (second, first)):
+                if half.ready() and not half.before(peer):
+                    self.pass_on(half, out)
+                    break
+            else:
+                return
+
+    def pass_on(self, half: Half, out: list[Heard]) -> None:
+        """Pass on what one direction has ready, whatever the other side lacks."""
+        out += [(self, half.direction, item) for item in half.take()]
+
+    def _place(self, half: Half, peer: Half, segment: Segment) -> bool:
+        """Put a segment's payload and FIN where they belong; return whether it belongs here."""
+        packet, time_ns, _, _, sequence, acknowledgment, flags, payload, cut = segment
+        sequence = sequence + bool(flags & SYN) & MASK
+        if not half.seen:
+            half.seen, half.sequence = True, sequence
+        offset = half.offset(sequence)
+        if abs(offset - half.next) > (LARGEST_LOSS if flags & RST else LARGEST_JUMP):
+            return False
+        if flags & SYN and half.syn is None:
+            half.syn, half.opens, half.first = segment.sequence, not flags & ACK, offset
+        elif half.syn is None and not self.settled:
+            half.first = min(half.first, offset)
+        if flags & ACK:
+            peer.acknowledge(acknowledgment, packet, time_ns)
+        if half.ended:
+            return True
+        needs = acknowledgment if flags & ACK else None
+        if (payload or cut) and not half.keep(Early(offset, payload, cut, needs, packet, time_ns)):
+            self._say(segment, _CONFLICT)
+        if flags & FIN and half.end is None:
+            half.end, half.end_needs = offset + len(payload) + cut, needs
+            half.shown = (packet, time_ns)
+        if flags & RST:
+            half.acknowledge(sequence, packet, time_ns)  # the sender itself had sent up to there
+        return True
+
+    def _wait(self, half: Half, segment: Segment, out: list[Heard]) -> None:
+        """Keep account of what waits, and give up where it has been too long or too much."""
+        self._rest()
+        if any(half.acked > half.next for half in self.halves):
+            if not self._waited:
+                self.since_ns = segment.time_ns
+            self._waited += 1
+            if self._waited > _PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS:
+                self.lose_patience(out)
+        if half.buffered > _MOST_BUFFERED or len(half.early) > _MOST_EARLY:
+            self._say(segment, _FULL)
+            give_up(self, out, everything=True)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Note whether anything waits, or may be ready as soon as anything comes."""
+        self.calm = not any(
+            half.early or half.acked > half.next or (half.end is not None and not half.ended)
+            for half in self.halves
+        )
+        if self.calm:
+            self._waited = 0
+
+    def _say(self, segment: Segment, text: str) -> None:
+        """Leave a note on a segment, unless it was said of this connection before."""
+        if all(note.text != text for note in self.notes):
+            packets = (segment.packet,)
+            values = (("packet", segment.packet),)
+            self.notes.append(Note(text=text, values=values, packets=packets, time_ns=segment.time_ns))
+
+
+def _client(ends: tuple[Endpoint, Endpoint], halves: tuple[Half, Half]) -> int:
+    """Return which of two ends is the client: 0 or 1.
+
+    The one that opened the connection is, as far as the SYNs tell; else the one without a mail port; else
+    the one with the higher port.
+    """
+    for place, half in enumerate(halves):
+        if half.syn is not None:
+            return place if half.opens else 1 - place
+    first, second = (end.port in _MAIL_PORTS for end in ends)
+    if first != second:
+        return int(first)
+    return int(ends[0].port < ends[1].port)

@@ -1,0 +1,224 @@
+"""One direction of a TCP connection: which bytes are next, and which came too early (RFC 9293, section 3.4).
+
+Offsets count bytes from the first one after the SYN; sequence numbers are the wire's, and wrap.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from mailtap.capture.model import Chunk, Gap
+
+if TYPE_CHECKING:
+    from mailtap.capture.model import Direction
+
+MASK = 0xFFFFFFFF
+LARGEST_JUMP = 1 << 30  # no window is larger (RFC 7323, section 2.3)
+LARGEST_LOSS = 1 << 20  # bytes only known from an acknowledgement: more are not believed to be lost
+_HALF_CIRCLE = 1 << 31
+_REMEMBERED = 2  # chunks kept to compare repetitions with
+LONGEST_REMEMBERED = 2048
+
+
+class Early(NamedTuple):
+    """A piece of the stream that waits for its turn.
+
+    Attributes:
+        offset: where it begins.
+        data: the bytes.
+        cut: number of bytes after `data` that were on the wire but not captured.
+        needs: what its sender had acknowledged: it was sent after the other side's bytes up to there.
+            None where there was no ACK flag.
+        packet: number of the packet that brought it.
+        time_ns: that packet's time.
+    """
+
+    offset: int
+    data: bytes
+    cut: int
+    needs: int | None
+    packet: int
+    time_ns: int
+
+    @property
+    def end(self) -> int:
+        """Return the offset after the piece, bytes not captured included."""
+        return self.offset + len(self.data) + self.cut
+
+    def between(self, start: int, end: int) -> Early:
+        """Return the part that lies between two offsets within the piece."""
+        data = self.data[start - self.offset : end - self.offset]
+        return self._replace(offset=start, data=data, cut=end - start - len(data))
+
+
+class Half:
+    """The reassembly of one direction.
+
+    Attributes:
+        direction: who sends; known once the connection is settled.
+        seen: whether any packet of this direction was seen.
+        syn: the SYN's sequence number, where it was seen.
+        opens: whether that SYN opened the connection, rather than answered (SYN-ACK).
+        sequence: sequence number of the next byte in order.
+        next: offset of that byte.
+        first: the lowest offset seen; the SYN's where it was seen. Until the connection is settled
+            offsets count from the first packet seen, and may be negative.
+        acked: up to which offset the other side has acknowledged.
+        early: pieces beyond `next`, or held back; in order, without overlap.
+        buffered: number of bytes in them.
+        end: offset of the FIN, where it was seen.
+        end_needs: like `Early.needs`, of the FIN.
+        ended: whether all up to the FIN was passed on.
+        shown: number and time of the packet that showed that there are bytes up to `acked` or `end`.
+        recent: the last chunks passed on, to compare repetitions with.
+    """
+
+    __slots__ = (
+        "acked",
+        "buffered",
+        "direction",
+        "early",
+        "end",
+        "end_needs",
+        "ended",
+        "first",
+        "next",
+        "opens",
+        "recent",
+        "seen",
+        "sequence",
+        "shown",
+        "syn",
+    )
+
+    direction: Direction
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.syn: int | None = None
+        self.opens = False
+        self.sequence = 0
+        self.next = 0
+        self.first = 0
+        self.acked = 0
+        self.early: list[Early] = []
+        self.buffered = 0
+        self.end: int | None = None
+        self.end_needs: int | None = None
+        self.ended = False
+        self.shown = (0, 0)
+        self.recent: deque[Chunk] = deque(maxlen=_REMEMBERED)
+
+    def offset(self, sequence: int) -> int:
+        """Return the offset that a sequence number means: the nearest one to the next byte."""
+        ahead = sequence - self.sequence & MASK
+        return self.next + (ahead if ahead < _HALF_CIRCLE else ahead - MASK - 1)
+
+    def acknowledge(self, sequence: int, packet: int, time_ns: int) -> None:
+        """Know from a packet that everything before a sequence number was sent, and received."""
+        if self.seen and not self.ended:
+            reached = self.offset(sequence)
+            if self.acked < reached < self.next + LARGEST_JUMP:
+                self.acked, self.shown = reached, (packet, time_ns)
+
+    def rebase(self) -> None:
+        """Count offsets from the first byte seen, now that it is known which one that is."""
+        first = self.first
+        self.sequence = self.sequence + first & MASK
+        self.acked -= first
+        self.end = None if self.end is None else self.end - first
+        self.first = 0
+        waiting, self.early, self.buffered = self.early, [], 0
+        for piece in waiting:
+            self.keep(piece._replace(offset=piece.offset - first))
+
+    def keep(self, piece: Early) -> bool:
+        """Keep what is new of a piece until its turn comes; of bytes that came before, the first copy counts.
+
+        Returns:
+            Whether the bytes that came before were the same.
+        """
+        same = self._repeats(piece)
+        start, end = max(piece.offset, self.next), piece.end
+        at = max(bisect_right(self.early, start, key=attrgetter("offset")) - 1, 0)
+        while start < end and at < len(self.early) and self.early[at].offset < end:
+            other = self.early[at]
+            if start < other.offset:
+                self._insert(at, piece.between(start, other.offset))
+                at += 1
+            same = same and _agree(piece, other.offset, other.data)
+            start = max(start, other.end)
+            at += 1
+        if start < end:
+            self._insert(at, piece.between(start, end))
+        return same
+
+    def ready(self) -> bool:
+        """Return whether the next bytes, or the end, are here."""
+        if self.early:
+            return self.early[0].offset == self.next
+        return self.end is not None and not self.ended and self.next >= self.end
+
+    def before(self, peer: Half) -> bool:
+        """Return whether what is ready was sent after bytes of the other side that are not passed on yet."""
+        needs = self.early[0].needs if self.early else self.end_needs
+        return (
+            needs is not None
+            and peer.seen
+            and not peer.ended
+            and 0 < (needs - peer.sequence & MASK) < _HALF_CIRCLE
+        )
+
+    def take(self) -> list[Chunk | Gap | None]:
+        """Return what is ready, and count it as passed on: the first piece, or None for the end."""
+        if not self.early:
+            self.ended = True
+            self.sequence = self.sequence + 1 & MASK
+            self.acked = min(self.acked, self.next)
+            return [None]
+        piece = self.early.pop(0)
+        self.buffered -= len(piece.data)
+        out: list[Chunk | Gap | None] = []
+        if piece.data:
+            chunk = Chunk(piece.offset, piece.data, piece.packet, piece.time_ns)
+            out.append(chunk)
+            if len(piece.data) <= LONGEST_REMEMBERED:
+                self.recent.append(chunk)
+        if piece.cut:
+            out.append(Gap(piece.offset + len(piece.data), piece.cut, piece.packet, piece.time_ns))
+        self.move(piece.end)
+        return out
+
+    def move(self, offset: int) -> None:
+        """Count everything before an offset as passed on."""
+        self.sequence = self.sequence + offset - self.next & MASK
+        self.next = offset
+
+    def forget(self) -> None:
+        """Drop everything that waits."""
+        self.early.clear()
+        self.recent.clear()
+        self.buffered = 0
+
+    def _insert(self, at: int, piece: Early) -> None:
+        self.early.insert(at, piece)
+        self.buffered += len(piece.data)
+
+    def _repeats(self, piece: Early) -> bool:
+        """Return whether what was passed on before is repeated unchanged, as far as is remembered."""
+        if piece.offset >= self.next or (piece.offset == self.next - 1 and len(piece.data) <= 1):
+            return True  # a keep-alive may repeat one byte with any content (RFC 9293, section 3.8.4)
+        return all(_agree(piece, chunk.offset, chunk.data) for chunk in self.recent)
+
+
+def _agree(piece: Early, offset: int, data: bytes) -> bool:
+    """Return whether two pieces carry the same bytes where they overlap."""
+    start = max(piece.offset, offset)
+    end = min(piece.offset + len(piece.data), offset + len(data))
+    return (
+        start >= end
+        or piece.data[start - piece.offset : end - piece.offset] == data[start - offset : end - offset]
+    )

@@ -1,0 +1,65 @@
+"""Give up bytes that were sent but are not in the capture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailtap.capture.half import LARGEST_LOSS
+from mailtap.capture.model import Gap
+
+if TYPE_CHECKING:
+    from mailtap.capture.connection import Connection, Heard
+
+
+def give_up(connection: Connection, out: list[Heard], *, everything: bool = False) -> None:
+    """Pass on what waits for bytes that will not come, and say what is missing.
+
+    Args:
+        connection: settled.
+        out: where to add what is passed on.
+        everything: whether to give up also bytes that the other side may not have had either.
+    """
+    connection.drain(out)
+    while (
+        _leave_gap(connection, out, acknowledged=True)
+        or _release(connection, out)
+        or (everything and _leave_gap(connection, out, acknowledged=False))
+    ):
+        connection.drain(out)
+
+
+def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) -> bool:
+    """Pass over one hole; return whether there was one.
+
+    It reaches up to what is here, or only to what the other side acknowledged.
+    """
+    for half in connection.halves:
+        if half.ended:
+            continue
+        reached = half.early[0].offset if half.early else half.end
+        if not acknowledged:
+            target = half.next if reached is None else reached
+        elif reached is None:
+            target = half.acked if half.acked <= half.next + LARGEST_LOSS else half.next
+        else:
+            target = min(half.acked, reached)
+        if target <= half.next:
+            continue
+        # One byte acknowledged beyond all that was seen is, as a rule, a FIN that the capture lacks.
+        if target - half.next > 1 or reached is not None:
+            packet, time_ns = (half.early[0].packet, half.early[0].time_ns) if half.early else half.shown
+            out.append((connection, half.direction, Gap(half.next, target - half.next, packet, time_ns)))
+        half.move(target)
+        return True
+    return False
+
+
+def _release(connection: Connection, out: list[Heard]) -> bool:
+    """Pass on one piece although bytes sent before it are missing; return whether there was one."""
+    ready = [half for half in connection.halves if half.ready()]
+    if not ready:
+        return False
+    connection.pass_on(
+        min(ready, key=lambda half: half.early[0].packet if half.early else half.shown[0]), out
+    )
+    return True

@@ -1,0 +1,201 @@
+"""Sort TCP segments into connections and pass their bytes on in order (RFC 9293).
+
+What a connection does is in `connection`; here is which segment belongs to which, and a bound on all.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from mailtap.capture.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Heard
+from mailtap.capture.half import LONGEST_REMEMBERED, MASK, Half
+from mailtap.capture.model import Chunk, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailtap.capture.model import Segment
+
+_HALF_CIRCLE = 1 << 31
+_MOST_OPEN = 16_384
+_MOST_CLOSED = 4096
+_STALE = 1 << 20  # how far behind the end of a closed connection a segment may be a repetition
+_NEVER = 1 << 80
+
+Way = tuple[Endpoint, Endpoint]
+Entry = tuple[Connection, Half, Half]
+
+
+class Reassembler:
+    """All connections of a capture.
+
+    Attributes:
+        count: number of connections that began.
+        crowded_out: number of connections ended early because too many were open.
+    """
+
+    def __init__(self, *, most_open: int = _MOST_OPEN) -> None:
+        """Hold at most `most_open` open connections; the longest silent ones are ended first."""
+        self.count = 0
+        self.crowded_out = 0
+        self._most_open = most_open
+        self._entries: dict[Way, Entry] = {}
+        self._open: dict[int, Connection] = {}
+        self._closed: deque[Connection] = deque()
+        self._waiting: dict[int, Connection] = {}
+        self._wake_ns = _NEVER
+
+    def feed(self, segment: Segment) -> Sequence[Heard]:
+        """Return what can be passed on now that this segment is here: chunks, gaps and ends."""
+        number, time_ns, source, destination, sequence, acknowledgment, flags, payload, cut = segment
+        entry = self._entries.get((source, destination))
+        if entry is not None and time_ns <= self._wake_ns:
+            connection, half, peer = entry
+            if not flags & (SYN | FIN | RST):
+                if connection.muted:
+                    connection.last_packet = number
+                    return ()
+                # The common case: the next bytes in order, nothing waits, and the sender had seen no
+                # more of the other side than was passed on.
+                ahead = acknowledgment - peer.sequence & MASK
+                if (
+                    connection.calm
+                    and sequence == half.sequence
+                    and not (cut or half.ended)
+                    and (not ahead or ahead >= _HALF_CIRCLE or not peer.seen)
+                ):
+                    connection.last_packet = number
+                    if not payload:
+                        return ()
+                    chunk = Chunk(half.next, payload, number, time_ns)
+                    size = len(payload)
+                    half.sequence = sequence + size & MASK
+                    half.next += size
+                    if size <= LONGEST_REMEMBERED:
+                        half.recent.append(chunk)
+                    return ((connection, half.direction, chunk),)
+        out: list[Heard] = []
+        self._slowly(segment, entry, out)
+        return out
+
+    def mute(self, connection: Connection) -> None:
+        """Pass nothing more of a connection on, and keep nothing of it."""
+        connection.muted = True
+        self._waiting.pop(connection.number, None)
+        for half in connection.halves:
+            half.forget()
+
+    def close(self) -> Sequence[Heard]:
+        """Return what was still waiting at the end of the capture, and all ends that were not seen."""
+        out: list[Heard] = []
+        for connection in list(self._open.values()):
+            self._end(connection, out)
+        return out
+
+    def _slowly(self, segment: Segment, entry: Entry | None, out: list[Heard]) -> None:
+        """Handle a segment that is not just the next one of a calm connection."""
+        if segment.time_ns > self._wake_ns:
+            self._wake(segment.time_ns, out)
+        if entry is None or _begins_anew(segment, *entry):
+            if segment.flags & RST:
+                return
+            entry = self._begin(segment, entry, out)
+        connection, half, peer = entry
+        connection.last_packet = segment.packet
+        if connection.muted:
+            half.ended = half.ended or bool(segment.flags & FIN)
+            if segment.flags & RST or (peer.ended and half.ended):
+                self._bury(connection)
+        elif not connection.closed:
+            connection.hear(half, peer, segment, out)
+            self._watch(connection)
+
+    def _begin(self, segment: Segment, old: Entry | None, out: list[Heard]) -> Entry:
+        """Return the entry of a new connection, having ended the one that used these ports before."""
+        if old is not None:
+            self._end(old[0], out)
+        while len(self._open) >= self._most_open:
+            self._crowd_out(out)
+        self.count += 1
+        connection = Connection(self.count, segment)
+        self._open[connection.number] = connection
+        first, second = connection.halves
+        source, destination = connection.ends
+        entry = (connection, first, second)
+        self._entries[source, destination] = entry
+        # A host that talks to itself from one port to the same port has one way only.
+        if source != destination:
+            self._entries[destination, source] = (connection, second, first)
+        return entry
+
+    def _watch(self, connection: Connection) -> None:
+        """Remember to look again at a connection in which something waits."""
+        if connection.closed:
+            self._bury(connection)
+        elif connection.calm:
+            self._waiting.pop(connection.number, None)
+        elif connection.number not in self._waiting:
+            self._waiting[connection.number] = connection
+            self._wake_ns = min(self._wake_ns, connection.since_ns + PATIENCE_NS)
+
+    def _wake(self, time_ns: int, out: list[Heard]) -> None:
+        """Let connections pass on what has been waiting too long."""
+        self._wake_ns = _NEVER
+        for connection in list(self._waiting.values()):
+            due = connection.since_ns + PATIENCE_NS
+            if due < time_ns:
+                connection.lose_patience(out)
+                self._waiting.pop(connection.number)
+            else:
+                self._wake_ns = min(self._wake_ns, due)
+
+    def _end(self, connection: Connection, out: list[Heard]) -> None:
+        """End a connection where it stands."""
+        if not (connection.closed or connection.muted):
+            connection.finish(out)
+        self._bury(connection)
+
+    def _bury(self, connection: Connection) -> None:
+        """Keep only so much of a connection that repetitions of its last packets are known as such."""
+        if self._open.pop(connection.number, None) is None:
+            return
+        connection.closed = True
+        self._waiting.pop(connection.number, None)
+        self._closed.append(connection)
+        if len(self._closed) > _MOST_CLOSED:
+            oldest = self._closed.popleft()
+            for way in (oldest.ends, oldest.ends[::-1]):
+                if way in self._entries and self._entries[way][0] is oldest:
+                    del self._entries[way]
+
+    def _crowd_out(self, out: list[Heard]) -> None:
+        """End the quarter of all open connections that have been silent longest."""
+        silent = sorted(self._open.values(), key=lambda connection: connection.last_packet)
+        for connection in silent[: len(silent) // 4 + 1]:
+            self.crowded_out += 1
+            self._end(connection, out)
+
+
+def _begins_anew(segment: Segment, connection: Connection, half: Half, peer: Half) -> bool:
+    """Return whether a segment belongs to a later connection between the same ports."""
+    if segment.flags & SYN:
+        return not (_repeats_syn(segment, connection, half) or _answers_syn(segment, peer))
+    if not connection.closed or not segment.payload:
+        return False
+    behind = half.sequence - segment.sequence & MASK
+    return not half.seen or _STALE < behind < MASK - _STALE
+
+
+def _repeats_syn(segment: Segment, connection: Connection, half: Half) -> bool:
+    """Return whether a SYN is the one that the connection began with, seen again or seen late."""
+    if half.syn is not None:
+        return half.syn == segment.sequence
+    return not (connection.settled and half.seen) or half.offset(segment.sequence + 1 & MASK) == 0
+
+
+def _answers_syn(segment: Segment, peer: Half) -> bool:
+    """Return whether a SYN-ACK answers the SYN that the connection began with."""
+    if not segment.flags & ACK or peer.syn is None:
+        return False
+    return (segment.acknowledgment - peer.syn - 1 & MASK) < _STALE

@@ -1,0 +1,422 @@
+"""Segments to chunks in order: disorder, repetition, loss, late starts, reused ports, bounds."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+import wire
+from hypothesis import given
+from hypothesis import strategies as st
+from mailtap.capture.decode import Decoder
+from mailtap.capture.model import Chunk, Direction, Endpoint, Gap, Packet, Segment
+from mailtap.capture.reassembly import Reassembler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mailtap.capture.connection import Heard
+
+TALK = [
+    ("S", b"+OK hello <1.2@three>\r\n"),
+    ("C", b"USER mrose\r\n"),
+    ("S", b"+OK\r\n"),
+    ("C", b"PASS tanstaaf\r\n"),
+    ("S", b"+OK 1 message\r\n"),
+    ("C", b"QUIT\r\n"),
+    ("S", b"+OK bye\r\n"),
+]
+LETTER = {Direction.CLIENT: "C", Direction.SERVER: "S"}
+
+
+def segments(packets: Iterable[Packet]) -> list[Segment]:
+    decoder = Decoder()
+    return [item for packet in packets for item in decoder.decode(packet) if isinstance(item, Segment)]
+
+
+def listen(packets: Iterable[Packet], *, most_open: int = 16384) -> list[Heard]:
+    reassembler = Reassembler(most_open=most_open)
+    out = [heard for segment in segments(packets) for heard in reassembler.feed(segment)]
+    return [*out, *reassembler.close()]
+
+
+def told(heard: Iterable[Heard]) -> list[tuple[str, str | bytes]]:
+    """Return who said what, in order, with neighbours of one side joined; a hole is `<length>`, an end `$`."""
+    out: list[tuple[str, bytes]] = []
+    last = None
+    for one, direction, item in heard:
+        text = b"$" if item is None else b"<%d>" % item.length if isinstance(item, Gap) else item.data
+        if last == (one.number, direction):
+            out[-1] = (out[-1][0], out[-1][1] + text)
+        else:
+            out.append((LETTER[direction], text))
+        last = (one.number, direction)
+    return out
+
+
+def story(packets: Iterable[Packet]) -> list[tuple[str, str | bytes]]:
+    return told(listen(packets))
+
+
+PLAIN = [*TALK[:-2], ("C", b"QUIT\r\n"), ("S", b"+OK bye\r\n"), ("C", b"$"), ("S", b"$")]
+
+
+def test_a_plain_conversation() -> None:
+    heard = listen(wire.conversation(TALK))
+    assert told(heard) == PLAIN
+    assert {(str(one.flow.client), str(one.flow.server), one.flow.number) for one, _, _ in heard} == {
+        ("192.0.2.10:47206", "192.0.2.1:110", 1)
+    }
+    chunk = heard[2][2]
+    assert chunk == Chunk(0, b"USER mrose\r\n", 6, wire.START_NS + 5 * wire.STEP_NS) or heard[1][2] == Chunk(
+        0, b"USER mrose\r\n", 6, wire.START_NS + 5 * wire.STEP_NS
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"mss": 1}, id="byte by byte"),
+        pytest.param({"mss": 5, "overlap": 3}, id="overlapping"),
+        pytest.param({"mss": 5, "overlap": 40}, id="overlapping to the start"),
+        pytest.param({"client_isn": 2**32 - 8, "server_isn": 2**32 - 1}, id="sequence numbers wrap"),
+        pytest.param(
+            {"client_isn": 2**31 - 8, "server_isn": 2**31 - 1}, id="sequence numbers pass the middle"
+        ),
+        pytest.param({"acks": False}, id="no bare acknowledgements"),
+        pytest.param({"syn_ack": False}, id="no SYN-ACK"),
+        pytest.param({"fin": False}, id="no FIN"),
+        pytest.param({"syn": False}, id="no SYN"),
+        pytest.param({"syn": False, "fin": False, "acks": False}, id="nothing but data"),
+    ],
+)
+def test_the_shape_of_the_connection_does_not_matter(options: dict[str, int]) -> None:
+    assert story(wire.conversation(TALK, **options)) == PLAIN
+
+
+def test_data_on_the_syn_is_heard() -> None:
+    packets = wire.conversation(TALK[1:], syn_data=True)
+    assert story(packets) == [*PLAIN[1:]]
+
+
+@st.composite
+def mischief(draw: st.DrawFn) -> list[Packet]:
+    """Draw TALK cut anywhere, with packets repeated and out of place by a few."""
+    packets = wire.conversation(
+        TALK,
+        mss=draw(st.integers(1, 30)),
+        overlap=draw(st.integers(0, 9)),
+        client_isn=draw(st.sampled_from([1000, 2**32 - 30])),
+        acks=draw(st.booleans()),
+    )
+    last = len(packets)
+    # The SYN and SYN-ACK may come late, but not after what would be a start without them.
+    spread = draw(st.integers(0, 5))
+    keys = [number + draw(st.integers(0, spread)) for number in range(last)]
+    order = sorted(range(1, last + 1), key=lambda number: keys[number - 1])
+    packets = wire.reorder(packets, order)
+    twice = draw(st.lists(st.integers(1, last), max_size=5, unique=True))
+    later = draw(st.integers(1, 4))
+    return wire.duplicate(packets, *twice, later=later) if twice else packets
+
+
+@given(packets=mischief())
+def test_any_split_order_and_repetition_tells_the_same_story(packets: list[Packet]) -> None:
+    assert story(packets) == PLAIN
+
+
+@given(cuts=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 20)), max_size=30))
+def test_of_overlapping_bytes_the_first_copy_counts(cuts: list[tuple[int, int]]) -> None:
+    """Every segment has a letter of its own; the stream is compared with a byte-by-byte model."""
+    reassembler = Reassembler()
+    ends = (wire.CLIENT, wire.SERVER)
+    syn = [Segment(1, 0, *ends, 99, 0, wire.SYN, b"", 0), Segment(2, 0, *ends[::-1], 99, 100, 0x12, b"", 0)]
+    letters = itertools.cycle(b"abcdefghijklmnopqrstuvwxyz")
+    model: dict[int, int] = {}
+    data = []
+    for number, ((start, length), letter) in enumerate(zip(cuts, letters, strict=False), 3):
+        data.append(Segment(number, 0, *ends, 100 + start, 100, wire.ACK, bytes([letter]) * length, 0))
+        done = next(place for place in itertools.count() if place not in model)
+        for place in range(start, start + length):
+            if place >= done:
+                model.setdefault(place, letter)
+    heard = [item for segment in [*syn, *data] for item in reassembler.feed(segment)]
+    heard += reassembler.close()
+    stream: dict[int, int] = {}
+    for _, direction, item in heard:
+        if isinstance(item, Chunk):
+            assert direction is Direction.CLIENT
+            assert not stream.keys() & set(range(item.offset, item.offset + len(item.data)))
+            stream.update(enumerate(item.data, item.offset))
+            assert list(stream) == sorted(stream)
+    assert stream == model
+
+
+@pytest.mark.parametrize(
+    ("late", "noted"),
+    [pytest.param(False, True, id="passed on before"), pytest.param(True, True, id="still waiting")],
+)
+def test_a_repetition_with_other_content_is_noted_once(late: bool, noted: bool) -> None:
+    packets = wire.conversation([("C", b"abcd"), ("C", b"efgh"), ("C", b"ijkl")], acks=False)
+    forged = packets[4]._replace(data=packets[4].data.replace(b"efgh", b"EvIl"))
+    order = (
+        [*packets[:3], packets[4], forged, forged, packets[3], *packets[5:]]
+        if late
+        else [*packets[:5], forged, forged, *packets[5:]]
+    )
+    heard = listen(wire.renumber(order))
+    assert told(heard)[0] == ("C", b"abcdefghijkl$")
+    assert [str(note) for note in heard[0][0].notes] == [
+        f"Packet {5 if late else 6} repeats bytes with another content; the first copy counts."
+    ] * noted
+
+
+def test_a_keep_alive_is_no_repetition_with_other_content() -> None:
+    packets = wire.conversation([("C", b"NOOP\r\n"), ("S", b"+OK\r\n")])
+    probe = wire.frame(wire.CLIENT, wire.SERVER, wire.Piece("C", 1006, 5_000_006, wire.ACK, b"\0"))
+    heard = listen(
+        wire.renumber([*packets[:7], packets[0]._replace(data=probe, length=len(probe)), *packets[7:]])
+    )
+    assert told(heard) == [("C", b"NOOP\r\n"), ("S", b"+OK\r\n"), ("C", b"$"), ("S", b"$")]
+    assert heard[0][0].notes == []
+
+
+# --- loss --------------------------------------------------------------------------------------------
+
+
+def numbers(packets: Sequence[Packet], payload: bytes) -> list[int]:
+    return [packet.number for packet in packets if payload in packet.data]
+
+
+def test_a_lost_command_is_a_hole_before_its_answer() -> None:
+    packets = wire.conversation(TALK)
+    lost = wire.lose(packets, *numbers(packets, b"USER"))
+    expected = [(side, text.replace(b"USER mrose\r\n", b"<12>")) for side, text in PLAIN]
+    heard = listen(lost)
+    assert told(heard) == expected
+    (gap,) = [item for _, _, item in heard if isinstance(item, Gap)]
+    assert gap == Gap(0, 12, 6, wire.START_NS + 5 * wire.STEP_NS) or gap.offset == 0
+
+
+def test_a_lost_reply_is_a_hole_before_the_next_command() -> None:
+    packets = wire.conversation(TALK)
+    lost = wire.lose(packets, *numbers(packets, b"+OK 1 message"))
+    expected = [(side, text.replace(b"+OK 1 message\r\n", b"<15>")) for side, text in PLAIN]
+    assert story(lost) == expected
+
+
+def test_a_hole_is_not_given_up_while_the_other_side_may_lack_it_too() -> None:
+    """The second of three segments comes late, after a time in which nobody acknowledged it."""
+    reassembler = Reassembler()
+    talk = wire.conversation([("C", b"abcd"), ("C", b"efgh"), ("C", b"ijkl")], acks=False, fin=False)
+    feed = segments(talk)
+    for segment in (*feed[:4], feed[5]):
+        out = reassembler.feed(segment)
+    assert out == []
+    far = feed[5]._replace(time_ns=feed[5].time_ns + 10**12, packet=50)
+    assert reassembler.feed(far) == []
+    assert [item.data for _, _, item in reassembler.feed(feed[4])] == [b"efgh", b"ijkl"]
+
+
+def test_an_acknowledged_hole_is_given_up_after_a_while_of_packets() -> None:
+    talk = [turn for _ in range(60) for turn in (("C", b"NOOP\r\n"), ("S", b"+OK\r\n"))]
+    packets = wire.conversation(talk, fin=False)
+    reassembler = Reassembler()
+    seen: list[Heard] = []
+    for segment in segments(wire.lose(packets, 4)):
+        seen += reassembler.feed(segment)
+        if any(isinstance(item, Gap) for _, _, item in seen):
+            break
+    assert 60 < segment.packet < 80
+    assert told(seen)[:3] == [("C", b"<6>"), ("S", b"+OK\r\n"), ("C", b"NOOP\r\n")]
+
+
+def test_an_acknowledged_hole_is_given_up_after_a_second_even_when_only_others_talk() -> None:
+    first = wire.lose(wire.conversation([("C", b"NOOP\r\n"), ("S", b"+OK\r\n")], fin=False), 4)
+    other = wire.conversation([], client=Endpoint("192.0.2.77", 999))[0]
+    reassembler = Reassembler()
+    feed = segments(first)
+    assert [item for segment in feed for item in reassembler.feed(segment)] == []
+    late = segments([other._replace(number=99, time_ns=first[-1].time_ns + 2 * 10**9)])
+    assert told(reassembler.feed(late[0])) == [("C", b"<6>"), ("S", b"+OK\r\n")]
+
+
+def test_a_lost_fin_is_not_a_hole() -> None:
+    packets = wire.conversation([("C", b"QUIT\r\n"), ("S", b"+OK\r\n")])
+    assert story(wire.lose(packets, len(packets) - 2)) == [
+        ("C", b"QUIT\r\n"),
+        ("S", b"+OK\r\n$"),
+        ("C", b"$"),
+    ]
+
+
+def test_a_snaplen_cut_is_a_hole_at_once() -> None:
+    packets = wire.conversation(TALK, fin=False)
+    assert story(wire.snap(packets, 60))[:4] == [
+        ("S", b"+OK he<17>"),
+        ("C", b"USER m<6>"),
+        ("S", b"+OK\r\n"),
+        ("C", b"PASS t<9>"),
+    ]
+
+
+@pytest.mark.parametrize("side", ["C", "S"])
+@pytest.mark.parametrize("syn", [True, False], ids=["from the start", "started late"])
+def test_one_half_alone_is_heard(side: str, syn: bool) -> None:
+    packets = wire.only(wire.conversation(TALK, syn=syn), side)
+    joined = b"".join(text for who, text in TALK if who == side)
+    other = "S" if side == "C" else "C"
+    assert sorted(story(packets)) == sorted([(side, joined + b"$"), (other, b"$")])
+
+
+# --- beginnings and ends -----------------------------------------------------------------------------
+
+ODD = Endpoint("192.0.2.1", 2110)
+LOW = Endpoint("192.0.2.10", 1024)
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "drop"),
+    [
+        pytest.param(wire.CLIENT, wire.SERVER, 3, id="well-known port"),
+        pytest.param(LOW, ODD, 1, id="SYN-ACK, though the client's port is lower"),
+        pytest.param(Endpoint("192.0.2.10", 40000), ODD, 3, id="higher port is the client's"),
+        pytest.param(LOW, ODD, 0, id="SYN, though the client's port is lower"),
+    ],
+)
+def test_who_is_the_client(client: Endpoint, server: Endpoint, drop: int) -> None:
+    packets = wire.conversation(TALK, client=client, server=server)[drop:]
+    heard = listen(packets)
+    assert (heard[0][0].flow.client, heard[0][0].flow.server) == (client, server)
+    assert heard[0][0].late is (drop == 3)
+    assert told(heard) == PLAIN
+
+
+def test_a_reused_port_is_a_new_flow() -> None:
+    first = wire.conversation(TALK, fin=False)
+    second = wire.conversation(TALK, client_isn=77_000, server_isn=99_000)
+    heard = listen(wire.renumber([*first, *second]))
+    assert told(heard) == [*PLAIN, *PLAIN]
+    assert {one.number for one, _, _ in heard} == {1, 2}
+
+
+def test_a_reused_port_without_its_syn_is_a_new_flow_once_the_old_one_is_closed() -> None:
+    first = wire.conversation(TALK)
+    second = wire.conversation(TALK, client_isn=770_000_000, server_isn=990_000_000, syn=False)
+    heard = listen(wire.renumber([*first, *second]))
+    assert told(heard) == [*PLAIN, *PLAIN]
+
+
+def test_what_is_repeated_after_the_end_is_no_new_flow() -> None:
+    packets = wire.conversation(TALK)
+    heard = listen(wire.renumber([*packets, *packets[2:]]))
+    assert told(heard) == PLAIN
+
+
+def test_a_reset_ends_both_directions() -> None:
+    packets = wire.conversation(TALK[:4], fin=False)
+    at = sum(len(text) for side, text in TALK[:4] if side == "C")
+    reset = wire.frame(wire.CLIENT, wire.SERVER, wire.Piece("C", 1001 + at, 0, wire.RST, b""))
+    reassembler = Reassembler()
+    feed = segments(wire.renumber([*packets, packets[0]._replace(data=reset, length=len(reset))]))
+    heard = [item for segment in feed for item in reassembler.feed(segment)]
+    assert told(heard)[-3:] == [("S", b"+OK\r\n"), ("C", b"PASS tanstaaf\r\n$"), ("S", b"$")]
+    assert reassembler.close() == []
+
+
+def test_a_stray_reset_is_not_believed() -> None:
+    packets = wire.conversation(TALK)
+    reset = wire.frame(wire.CLIENT, wire.SERVER, wire.Piece("C", 999_000_000, 0, wire.RST, b""))
+    heard = listen(
+        wire.renumber([*packets[:6], packets[0]._replace(data=reset, length=len(reset)), *packets[6:]])
+    )
+    assert told(heard) == PLAIN
+
+
+def test_a_host_may_talk_to_itself() -> None:
+    me = Endpoint("127.0.0.1", 47206)
+    packets = wire.conversation(TALK, client=me, server=Endpoint("127.0.0.1", 110))
+    assert story(packets) == PLAIN
+    listen(wire.conversation(TALK, client=me, server=me))
+
+
+# --- bounds ------------------------------------------------------------------------------------------
+
+
+def test_early_bytes_are_bounded_and_the_bound_is_noted() -> None:
+    reassembler = Reassembler()
+    feed = segments(wire.lose(wire.conversation([("C", bytes(3_000_000))], acks=False, fin=False), 4))
+    most = 0
+    heard: list[Heard] = []
+    for segment in feed:
+        heard += reassembler.feed(segment)
+        most = max(most, *(half.buffered for one in reassembler._open.values() for half in one.halves))
+    assert most < 1_100_000
+    assert heard[0][2] == Gap(0, 1460, 5 - 1, wire.START_NS + 3 * wire.STEP_NS)
+    assert sum(len(item.data) for _, _, item in heard if isinstance(item, Chunk)) == 3_000_000 - 1460
+    assert [str(note) for note in heard[0][0].notes] == [
+        "By packet 722 too much had come out of order to wait any longer for what was missing."
+    ]
+
+
+def test_open_and_closed_connections_are_bounded() -> None:
+    reassembler = Reassembler(most_open=100)
+    for port in range(1, 10_000):
+        packets = wire.conversation([("C", b"x")], client=Endpoint("192.0.2.9", port), fin=bool(port % 2))
+        for segment in segments(packets):
+            reassembler.feed(segment)
+    assert len(reassembler._open) <= 100
+    assert len(reassembler._entries) <= 2 * (4096 + 100)
+    assert reassembler.crowded_out > 0
+
+
+def test_a_muted_connection_says_nothing_more_and_its_port_may_be_reused() -> None:
+    reassembler = Reassembler()
+    feed = segments(wire.conversation(TALK))
+    heard = [item for segment in feed[:6] for item in reassembler.feed(segment)]
+    reassembler.mute(heard[0][0])
+    assert [item for segment in feed[6:] for item in reassembler.feed(segment)] == []
+    assert reassembler._open == {}
+    again = segments(wire.conversation(TALK, client_isn=5))
+    assert told(item for segment in again for item in reassembler.feed(segment)) == PLAIN
+
+
+flags = st.sampled_from([0x10, 0x18, 0x02, 0x12, 0x11, 0x04, 0x14, 0x00, 0x13, 0xFF])
+sequences = st.one_of(
+    st.integers(0, 60), st.integers(0, 2**32 - 1), st.sampled_from([2**31, 2**32 - 1, 2**30])
+)
+
+
+@given(
+    raw=st.lists(
+        st.tuples(
+            st.booleans(), sequences, sequences, flags, st.binary(max_size=12), st.sampled_from([0, 0, 0, 9])
+        ),
+        max_size=60,
+    )
+)
+def test_random_segments_never_raise_and_streams_have_no_overlap(
+    raw: list[tuple[bool, int, int, int, bytes, int]],
+) -> None:
+    reassembler = Reassembler()
+    heard: list[Heard] = []
+    for number, (forth, sequence, acknowledgment, flag, payload, cut) in enumerate(raw, 1):
+        ends = (wire.CLIENT, wire.SERVER) if forth else (wire.SERVER, wire.CLIENT)
+        heard += reassembler.feed(
+            Segment(number, number, *ends, sequence, acknowledgment, flag, payload, cut)
+        )
+    heard += reassembler.close()
+    reached: dict[tuple[int, Direction], int] = {}
+    ended = set()
+    for one, direction, item in heard:
+        key = (one.number, direction)
+        assert key not in ended
+        if item is None:
+            ended.add(key)
+        else:
+            length = item.length if isinstance(item, Gap) else len(item.data)
+            assert length > 0
+            assert item.offset >= reached.get(key, 0)
+            reached[key] = item.offset + length
+    assert {number for number, _ in reached} <= {number for number, _ in ended}
