@@ -34,6 +34,8 @@ class Pop3Protocol(asyncio.Protocol):
         self._writable = True
         self._commands = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._upgrading = False
+        self._early = bytearray()
         self._upgrade: asyncio.Task[None] | None = None
 
     @property
@@ -49,6 +51,11 @@ class Pop3Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
+        if self._upgrading:
+            # Nothing in clear can get here: reading stopped before the handshake. This is what a quick
+            # client sent right behind its end of the handshake.
+            self._early += data
+            return
         self._session.feed(data)
         self._pump()
 
@@ -85,6 +92,7 @@ class Pop3Protocol(asyncio.Protocol):
                 case StartTls():
                     # Nothing may be read between here and the handshake: it would be taken for a command.
                     self._transport.pause_reading()
+                    self._upgrading = True
                     self._upgrade = self._loop.create_task(self._start_tls(self._transport))
                 case Close():
                     self._transport.close()
@@ -105,7 +113,10 @@ class Pop3Protocol(asyncio.Protocol):
                 ssl_handshake_timeout=self._limits.handshake_seconds,
                 ssl_shutdown_timeout=self._limits.close_seconds,
             )
+            self._upgrading = False
             self._session.tls_started()
+            self._session.feed(bytes(self._early))
+            self._early.clear()
             self._pump()
             return
         transport.abort()

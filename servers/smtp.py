@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, AnyStr, Final
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
+
 from mailtap.servers.mailbox import MailboxFull
 from mailtap.servers.sasl import cram_md5
 from mailtap.servers.service import LAB_DOMAIN, LAB_HOST, SASL_MECHANISMS, Security, Service

@@ -28,7 +28,9 @@ class LabCertificates:
         import trustme  # noqa: PLC0415  # it costs a tenth of a second; a run without TLS skips it
 
         self._authority = trustme.CA(organization_name="Mailtap lab, throwaway authority")
-        self._leaf = self._authority.issue_cert(*names, organization_name="Mailtap lab")
+        # Clients go by the names above (RFC 6125, section 6.4.4), but fetchmail refuses a certificate
+        # that has no common name at all.
+        self._leaf = self._authority.issue_cert(*names, organization_name="Mailtap lab", common_name=names[0])
         self._keylog_filename = keylog_filename
 
     @property
