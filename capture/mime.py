@@ -11,12 +11,12 @@ from email.message import Message
 from email.policy import Compat32
 from email.utils import getaddresses
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from mailtap.capture import charsets
 from mailtap.capture.language import N_
 from mailtap.capture.model import Attachment, Field, Source
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, HalfGivenUp, UnknownProtocol
 from mailtap.capture.model import Chunk, Direction, Gap, Protocol, Span
 from mailtap.capture.protocols import pop3, smtp, tls
 from mailtap.capture.protocols.detect import HINTS, SIGHT_LIMIT, Nothing, Sight, recognise
 from mailtap.capture.protocols.talk import Talk
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailtap.capture.protocols.lines import Reading, Stream
     from collections.abc import Callable, Mapping
+
+    from mailtap.capture.protocols.lines import Reading, Stream
 
 PARSERS: Mapping[Protocol, Callable[[Talk], Reading[None]]] = MappingProxyType(
     {

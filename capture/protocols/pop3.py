@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Heard, LoginSeen, MessageSeen
 from mailtap.capture.model import Protocol
 from mailtap.capture.protocols import sasl, tls
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mailtap.capture.protocols.talk import Talk
     from mailtap.capture.protocols.lines import Line, Reading
+    from mailtap.capture.protocols.talk import Talk
 
 _COMMAND = re.compile(
     rb"(USER|PASS|APOP|AUTH|STLS|CAPA|RETR|TOP|LIST|UIDL|STAT|DELE|NOOP|RSET|QUIT|LANG|UTF8)\b", re.IGNORECASE

@@ -10,15 +10,16 @@ import base64
 import binascii
 import re
 from types import MappingProxyType
-from typing import NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.events import Heard, LoginCancelled, LoginSeen, Malformed
 
 if TYPE_CHECKING:
-    from mailtap.capture.protocols.lines import Line, Reading
-    from mailtap.capture.model import Protocol, Span
-    from mailtap.capture.protocols.talk import Talk
     from collections.abc import Callable, Mapping
+
+    from mailtap.capture.model import Protocol, Span
+    from mailtap.capture.protocols.lines import Line, Reading
+    from mailtap.capture.protocols.talk import Talk
 
 
 class Answer(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.events import Address, Heard, Malformed, MessageSeen
 from mailtap.capture.model import Protocol, Span

@@ -8,11 +8,11 @@ which replies are too old to belong to the next command.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, Malformed
 from mailtap.capture.model import Direction, Protocol
 from mailtap.capture.protocols.lines import Line, Reading, Stream
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,12 @@ All other bytes are only counted.
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Heard, Malformed, ServerNameSeen, TlsSeen
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import x509
 from mailtap.capture.protocols.talk import TLS_RECORD, Talk
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailtap.capture.protocols.lines import Reading, Stream

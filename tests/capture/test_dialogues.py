@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dialogue
 import hearing
@@ -12,10 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailtap.capture.events import Event
 from mailtap.capture.mime import header_text
 from mailtap.capture.model import Chunk, Direction, Field, Gap, Leak
 from mailtap.capture.protocols import Dialogue
+
+if TYPE_CHECKING:
+    from mailtap.capture.events import Event
 
 FOLDER = Path(__file__).parent / "dialogues"
 GOLDEN = sorted(FOLDER.glob("*.txt"))
@@ -99,7 +103,7 @@ def test_split_and_interleaving_change_nothing(script: dialogue.Script, data: st
 
 def _pieces(stream: bytes, data: st.DataObject) -> list[bytes]:
     stops = sorted(data.draw(st.sets(st.integers(0, len(stream)), max_size=8)) | {0, len(stream)})
-    return [stream[start:stop] for start, stop in zip(stops, stops[1:], strict=False)]
+    return [stream[start:stop] for start, stop in itertools.pairwise(stops)]
 
 
 @scripts

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-
-from mailtap.capture.model import Direction
 from typing import TYPE_CHECKING
 
+from mailtap.capture.model import Direction
+
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterator
+    from pathlib import Path
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))")
 _SIMPLE = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}

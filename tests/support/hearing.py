@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, MessageSeen
 from mailtap.capture.leaks import read_event
 from mailtap.capture.model import Chunk, Direction, Endpoint, Evidence, Flow, Gap, Leak, Note, Span
 from mailtap.capture.protocols import Dialogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 FLOW = Flow(1, Endpoint("192.0.2.1", 40000), Endpoint("192.0.2.2", 4242))
 Turn = tuple[Direction, bytes | int]
