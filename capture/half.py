@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -150,8 +151,8 @@ class Half:
                 self._insert(at, piece.between(start, other.offset))
                 at += 1
             same = same and _agree(piece, other.offset, other.data)
+            at = self._hasten(at, piece)
             start = max(start, other.end)
-            at += 1
         if start < end:
             self._insert(at, piece.between(start, end))
         return same
@@ -202,6 +203,21 @@ class Half:
         self.early.clear()
         self.recent.clear()
         self.buffered = 0
+
+    def _hasten(self, at: int, piece: Early) -> int:
+        """Let what waits at a place wait no longer than a copy of it needs to; return the place after it."""
+        other = self.early[at]
+        start, end = max(piece.offset, other.offset), min(piece.end, other.end)
+        if start >= end or piece.needs is None or other.needs is None:
+            return at + 1
+        if not 0 < (other.needs - piece.needs & MASK) < _HALF_CIRCLE:
+            return at + 1
+        cuts = (other.offset, start, end, other.end)
+        parts = [other.between(one, two) for one, two in pairwise(cuts) if one < two]
+        self.early[at : at + 1] = [
+            part._replace(needs=piece.needs) if part.offset == start else part for part in parts
+        ]
+        return at + len(parts)
 
     def _insert(self, at: int, piece: Early) -> None:
         self.early.insert(at, piece)
