@@ -19,8 +19,12 @@ from mailtap.capture.model import Field, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Layer = tuple[tuple[str, bytes], ...]
-"""One protocol's fields in one packet: tshark's names and the wire's bytes, in order."""
+
+class Layer(NamedTuple):
+    """What tshark says of one protocol's layer in one packet: all its bytes, and its fields in order."""
+
+    octets: bytes
+    fields: tuple[tuple[str, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,19 @@ class Login:
 
 
 class Line(NamedTuple):
-    """What one side said; for the server only whether it asks the client to go on."""
+    """What one side said.
+
+    Attributes:
+        by_client: who said it.
+        text: what; of the server only a status.
+        goes_on: for the server, whether an exchange goes on after it.
+        unsure: for the client, whether it may be part of a message instead: an answer, but no command.
+    """
 
     by_client: bool
     text: bytes
     goes_on: bool = False
+    unsure: bool = False
 
 
 def overhear(layers: Iterable[tuple[int, Protocol, Layer]]) -> Iterator[Login]:
@@ -76,6 +88,8 @@ class Ear:
             if not line.goes_on:
                 self._mechanism = None  # accepted or refused, an exchange ends here
             return None
+        if line.unsure and self._mechanism is None:
+            return None
         said = self._partial + line.text
         if not said.endswith(b"\n") or (self._protocol is Protocol.IMAP and _LITERAL_FOLLOWS.search(said)):
             self._partial = said
@@ -95,7 +109,7 @@ class Ear:
             case b"PASS" if self._protocol is Protocol.POP3:
                 return Login(self._protocol, "USER/PASS", self._username, Field.PASSWORD, rest)
             case b"APOP" if self._protocol is Protocol.POP3:
-                username, _, digest = rest.rpartition(b" ")
+                username, _, digest = rest.rstrip().rpartition(b" ")
                 return Login(self._protocol, "APOP", username, Field.DIGEST, digest)
             case b"LOGIN" if self._protocol is Protocol.IMAP:
                 strings = _strings(rest)
@@ -124,7 +138,7 @@ class Ear:
 
 
 def _pop_lines(layer: Layer) -> Iterator[Line]:
-    for name, octets in layer:
+    for name, octets in layer.fields:
         if name in {"pop.request", "pop.request.data"}:  # the first line, and those pipelined behind it
             yield Line(by_client=True, text=octets)
         elif name == "pop.response.indicator":
@@ -132,7 +146,11 @@ def _pop_lines(layer: Layer) -> Iterator[Line]:
 
 
 def _smtp_lines(layer: Layer) -> Iterator[Line]:
-    for name, octets in layer:
+    if not any(name.startswith("smtp.") for name, _ in layer.fields):
+        # tshark knows only some mechanisms' answers; the others it takes for a message.
+        for text in layer.octets.splitlines(keepends=True):
+            yield Line(by_client=True, text=text, unsure=True)
+    for name, octets in layer.fields:
         if name == "smtp.command_line":
             yield Line(by_client=True, text=octets)
         elif name.startswith("smtp.auth."):
@@ -142,7 +160,7 @@ def _smtp_lines(layer: Layer) -> Iterator[Line]:
 
 
 def _imap_lines(layer: Layer) -> Iterator[Line]:
-    for name, octets in layer:
+    for name, octets in layer.fields:
         if name == "imap.request":
             yield Line(by_client=True, text=octets + b"\r\n")
         elif name == "imap.response_tag":
@@ -163,7 +181,7 @@ def _login(answers: list[bytes]) -> tuple[bytes, Field, bytes] | None:
 
 def _cram_md5(answers: list[bytes]) -> tuple[bytes, Field, bytes] | None:
     """Read CRAM-MD5 (RFC 2195): the user name, a space, the digest."""
-    username, space, digest = answers[-1].rpartition(b" ")
+    username, space, digest = answers[-1].rstrip().rpartition(b" ")
     return (username, Field.DIGEST, digest) if space else None
 
 

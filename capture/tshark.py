@@ -11,19 +11,20 @@ from contextlib import suppress
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 
+from mailtap.capture.hearsay import Layer
 from mailtap.capture.model import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from mailtap.capture.hearsay import Layer
 
 _DISSECTORS = {Protocol.POP3: "pop", Protocol.SMTP: "smtp", Protocol.IMAP: "imap"}
 # The first frame is asked for too: where not even that comes back, tshark fell silent.
 _FILTER = (
     "frame.number == 1 || pop.request || pop.response.indicator"
-    " || smtp.req || smtp.rsp || imap.request || imap.response_tag"
+    " || smtp.req || smtp.rsp || (smtp && tcp.len < 1000)"  # an answer may be taken for message data
+    " || imap.request || imap.response_tag"
 )
 
 
@@ -88,7 +89,10 @@ def _version(capture: Any) -> str:  # noqa: ANN401  # pyshark has no types
 
 async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, Layer]]:  # noqa: ANN401
     """Return what tshark reports, once it has ended well; leave no process behind."""
+    from pyshark.capture.capture import TSharkCrashException  # noqa: PLC0415
+
     reported: list[tuple[tuple[int, Protocol, Layer], ...]] = []
+    crashed = False
     try:
         async with asyncio.timeout(patience):
             await capture.packets_from_tshark(
@@ -96,6 +100,8 @@ async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, L
             )
             for process in capture._running_processes:  # noqa: SLF001  # pyshark has no other way
                 await process.wait()
+    except TSharkCrashException:  # it ended before pyshark had begun to read: the status is lost
+        crashed = True
     except TimeoutError as error:
         raise TsharkFailedError(f"tshark did not end within {patience:g} seconds") from error
     except OSError as error:
@@ -104,8 +110,9 @@ async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, L
         raise TsharkFailedError(f"what tshark printed cannot be read: {error}") from error
     finally:
         statuses = await _end(capture)
-    if any(statuses):
-        raise TsharkFailedError(f"tshark ended with status {statuses[0]}: {capture._last_error_line}")  # noqa: SLF001
+    if crashed or any(statuses):
+        status = f"status {statuses[0]}" if statuses else "an error"
+        raise TsharkFailedError(f"tshark ended with {status}: {capture._last_error_line}")  # noqa: SLF001
     if not reported:
         raise TsharkFailedError("tshark ended without an error, but reported no packet at all")
     return [layer for layers in reported for layer in layers]
@@ -125,11 +132,25 @@ async def _end(capture: Any) -> list[int]:  # noqa: ANN401
 
 
 def _layers(packet: Any) -> Iterator[tuple[int, Protocol, Layer]]:  # noqa: ANN401
-    """Yield what each mail layer of a packet says."""
+    """Yield what each mail layer of a packet says: whole and field by field."""
     for protocol, name in _DISSECTORS.items():
-        for layer in packet.get_multiple_layers(name):
-            for one in (layer, *layer.duplicate_layers):
-                yield int(packet.tcp.stream), protocol, tuple(_fields(one._all_fields))  # noqa: SLF001
+        layers = [
+            each for layer in packet.get_multiple_layers(name) for each in (layer, *layer.duplicate_layers)
+        ]
+        octets = [each for layer in packet.get_multiple_layers(f"{name}_raw") for each in _octets(layer)]
+        for layer, whole in zip(layers, octets, strict=True):
+            # pyshark's own look-up is slow, and loses repetitions
+            fields = tuple(_fields(layer._all_fields))  # noqa: SLF001
+            yield int(packet.tcp.stream), protocol, Layer(whole, fields)
+
+
+def _octets(layer: Any) -> list[bytes]:  # noqa: ANN401
+    """Return a layer's bytes; where a packet has the layer repeatedly, pyshark nests their lists."""
+    if isinstance(layer.value, str):
+        return [bytes.fromhex(layer.value)]
+    return [
+        bytes.fromhex(text) for text in (layer.value[0], *(each.value for each in layer.duplicate_layers))
+    ]
 
 
 def _fields(tree: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,6 @@ from mailtap.capture.tshark import TsharkAbsentError, TsharkFailedError, dissect
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_CHARSETS = ("latin-1", "cp932", "euc_jp")  # what a password that is not UTF-8 may have been typed in
 
 _ABSENT = N_(
     "tshark is not installed, so there is no second witness (Debian, Ubuntu: sudo apt install tshark; "
@@ -187,52 +186,37 @@ def _claim(leak: Leak) -> Claim | None:
 def _compare_names(ours: Iterable[Claim], theirs: Iterable[Login]) -> tuple[Claims, Claims]:
     """Return the user names that only we and only they heard; how often does not matter."""
     known_to_us = {(claim.protocol, claim.username): claim for claim in ours if claim.field is Field.USERNAME}
-    known_to_them: set[tuple[Protocol, str]] = set()
-    unknown_to_us: dict[tuple[Protocol, str], Claim] = {}
-    for login in theirs:
-        keys = [(login.protocol, username) for username in _spellings(login.username)]
-        known_to_them.update(keys)
-        # Whether a name without a password is a leak yet is for the listener to say.
-        if login.field is not Field.USERNAME and not any(key in known_to_us for key in keys):
-            claim = Claim(login.protocol, login.mechanism, Field.USERNAME, keys[0][1], Secret(""))
-            unknown_to_us.setdefault(keys[0], claim)
+    known_to_them = {(login.protocol, _text(login.username)): login for login in theirs}
+    # Whether a name that no password followed is a leak yet is for the listener to say.
+    complete = {
+        (login.protocol, _text(login.username)): Claim(
+            login.protocol, login.mechanism, Field.USERNAME, _text(login.username), Secret("")
+        )
+        for login in theirs
+        if login.field is not Field.USERNAME
+    }
     only_ours = tuple(claim for key, claim in known_to_us.items() if key not in known_to_them)
-    return only_ours, tuple(unknown_to_us.values())
+    return only_ours, tuple(claim for key, claim in complete.items() if key not in known_to_us)
 
 
 def _compare_logins(ours: Iterable[Claim], theirs: Iterable[Login]) -> tuple[Claims, Claims]:
     """Return the logins that only we and only they heard; each counts as often as it was heard."""
-    spelled = [_spelled(login) for login in theirs if login.field is not Field.USERNAME]
-    places: dict[Claim, list[int]] = {}
-    for place, claims in reversed(list(enumerate(spelled))):
-        for claim in claims:
-            places.setdefault(claim, []).append(place)
-    unmatched = set(range(len(spelled)))
-    only_ours = []
-    for claim in (claim for claim in ours if claim.field is not Field.USERNAME):
-        waiting = places.get(claim, [])
-        while waiting and waiting[-1] not in unmatched:
-            waiting.pop()
-        if waiting:
-            unmatched.remove(waiting.pop())
-        else:
-            only_ours.append(claim)
-    return tuple(only_ours), tuple(spelled[place][0] for place in sorted(unmatched))
-
-
-def _spelled(login: Login) -> Claims:
-    """Return a login in every spelling that its bytes may stand for, the likeliest first."""
-    secret = login.secret.lower() if login.field is Field.DIGEST else login.secret
-    return tuple(
-        Claim(login.protocol, login.mechanism, login.field, username, Secret(text))
-        for username in _spellings(login.username)
-        for text in _spellings(secret)
+    ours_counted = Counter(claim for claim in ours if claim.field is not Field.USERNAME)
+    theirs_counted = Counter(
+        Claim(
+            login.protocol,
+            login.mechanism,
+            login.field,
+            _text(login.username),
+            Secret(_text(login.secret.lower() if login.field is Field.DIGEST else login.secret)),
+        )
+        for login in theirs
+        if login.field is not Field.USERNAME
     )
+    only_ours, only_theirs = ours_counted - theirs_counted, theirs_counted - ours_counted
+    return tuple(only_ours.elements()), tuple(only_theirs.elements())
 
 
-def _spellings(octets: bytes) -> tuple[str, ...]:
-    """Return the texts that bytes may be decoded to: one where they are UTF-8, else several."""
-    with suppress(UnicodeDecodeError):
-        return (octets.decode(),)
-    guesses = (octets.decode(charset, "backslashreplace") for charset in ("utf-8", *_CHARSETS))
-    return tuple(dict.fromkeys(guesses))
+def _text(octets: bytes) -> str:
+    """Return bytes spelled as a leak's value spells them: what is not UTF-8 as backslash escapes."""
+    return octets.decode("utf-8", "backslashreplace")
