@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}\Z")
+_SPACE, _DELETE = 0x20, 0x7F
+_SECOND_RANGE = 0x1F  # rows from here on have lead bytes from 0xE0 on
 _JIS_ESCAPE = re.compile(rb"\x1b(?:\$[@B]|\$\([BD]|\([BJI])")
 _JAPANESE = re.compile(rb"\x1b\$[@B(]|\x1b\(I")
 
-# What a label means in practice: codecs to try in turn, the narrow standard first, its real-life superset next.
+# What a label means in practice: codecs to try, the standard first, then its real-life superset.
 _CODECS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "shift_jis": ("shift_jis", "cp932"),
@@ -44,7 +46,17 @@ _CODECS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _UNLABELLED = frozenset(
-    {"", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown", "unknown", "8bit", "default"}
+    {
+        "",
+        "us-ascii",
+        "ascii",
+        "ansi_x3.4-1968",
+        "unknown-8bit",
+        "x-unknown",
+        "unknown",
+        "8bit",
+        "default",
+    }
 )
 # Codecs of Python's that are no charsets of mail, and that may be slow or mean something else.
 _NOT_CHARSETS = frozenset(
@@ -116,7 +128,7 @@ def _jis(data: bytes, escape: bytes) -> str:
     if escape in (b"\x1b(B", b"\x1b(J"):
         return data.decode("cp932", "backslashreplace")  # half-width kana may stand here with the high bit
     if escape == b"\x1b(I":
-        return bytes(byte | 0x80 if byte > 0x20 else byte for byte in data).decode(
+        return bytes(byte | 0x80 if byte > _SPACE else byte for byte in data).decode(
             "cp932", "backslashreplace"
         )
     pieces = []
@@ -140,8 +152,8 @@ def _jis_to_shift_jis(line: bytes) -> bytes:
     for at in range(0, len(line) - 1, 2):
         high, low = line[at], line[at + 1]
         row = (high - 0x21) >> 1
-        out.append((row + 0x81 if row < 0x1F else row + 0xC1) & 0xFF)
-        out.append((low + (0x1F if low < 0x60 else 0x20) if high & 1 else low + 0x7E) & 0xFF)
+        out.append((row + (0x81 if row < _SECOND_RANGE else 0xC1)) & 0xFF)
+        out.append((low + (0x7E if not high & 1 else 0x1F if low < _DELETE - 0x1F else 0x20)) & 0xFF)
     return bytes(out) + line[len(line) & ~1 :]
 
 

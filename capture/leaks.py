@@ -65,7 +65,7 @@ def _read(event: Event, locate: Locate, message: int) -> Iterator[Leak | Note]:
 
 
 def text_of(data: bytes) -> str:
-    r"""Return bytes off the wire as text: UTF-8, and each byte that is not UTF-8 as an escape such as `\xe9`."""
+    r"""Return bytes off the wire as text: UTF-8; a byte that is not UTF-8 as an escape such as `\xe9`."""
     return data.decode("utf-8", "backslashreplace")
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import binascii
 import email
 import hashlib
 import re
 from dataclasses import dataclass, field
 from email.message import Message
 from email.policy import Compat32
-from email.utils import getaddresses
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
-from mailtap.capture import charsets
+from mailtap.capture import charsets, headers
+from mailtap.capture.html import html_text
 from mailtap.capture.language import N_
 from mailtap.capture.model import Attachment, Field, Source
 
@@ -25,16 +22,12 @@ PART_LIMIT = 1_000
 """Parts of one message that are read."""
 NESTING_LIMIT = 100
 """Multipart and message declarations in one message beyond which its MIME structure is not read."""
-HEADER_LIMIT = 65_536
-"""Longest header field read, in bytes."""
 
 TOO_NESTED = N_("a message's MIME structure is too deep or too wide; it was read as plain text")
 TOO_MANY_PARTS = N_("a message has more parts than this listener reads")
 CUT_ATTACHMENT = N_("the attachment {filename} is not whole")
 
 _CONTAINER = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
-_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?([^?\r\n]*)\?=")
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _LINE_END = re.compile(r"\r\n?")
 
 
@@ -80,35 +73,6 @@ def read(message: bytes, *, whole: bool = True) -> Contents:
     return Contents(tuple(reader.parts), tuple(reader.notes))
 
 
-def header_text(raw: bytes) -> str:
-    """Return a header's value with folding and encoded words undone (RFC 2047)."""
-    raw = _FOLD.sub(b"", raw[:HEADER_LIMIT]).strip()
-    pieces: list[tuple[bytes, str | None]] = []
-    at = 0
-    for word in _WORD.finditer(raw):
-        between = raw[at : word.start()]
-        if between.strip() or not pieces or pieces[-1][1] is None:
-            pieces.append((between, None))
-        data, charset = _word_bytes(word), word[1].decode("ascii", "backslashreplace")
-        if pieces[-1][1] is not None and pieces[-1][1].lower() == charset.lower():
-            data = pieces.pop()[0] + data  # a character may be split between two words
-        pieces.append((data, charset))
-        at = word.end()
-    pieces.append((raw[at:], None))
-    return "".join(charsets.decode(data, charset or "") for data, charset in pieces)
-
-
-def _word_bytes(word: re.Match[bytes]) -> bytes:
-    if word[2] in b"Qq":
-        return binascii.a2b_qp(word[3], header=True)
-    return _lenient_base64(word[3])
-
-
-def _lenient_base64(data: bytes) -> bytes:
-    data = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
-    return binascii.a2b_base64(data[: len(data) - (len(data) % 4 == 1)] + b"==")
-
-
 @dataclass
 class _Reader:
     """Reads one message."""
@@ -125,14 +89,14 @@ class _Reader:
         head = self.message[: end.start() if end else len(self.message)]
         self._cursor = end.end() if end else len(self.message)
         for name, what in ((b"From", Field.SENDER), (b"To", Field.RECIPIENT), (b"Cc", Field.RECIPIENT)):
-            for start, stop in _header_places(head, name):
-                for address in _addresses(head[start:stop]):
+            for start, stop in headers.places(head, name):
+                for address in headers.addresses(head[start:stop]):
                     self.parts.append(
                         Part(field=what, value=address, start=start, end=stop, source=Source.HEADER)
                     )
-        for start, stop in _header_places(head, b"Subject"):
+        for start, stop in headers.places(head, b"Subject"):
             self.parts.append(
-                Part(field=Field.SUBJECT, value=header_text(head[start:stop]), start=start, end=stop)
+                Part(field=Field.SUBJECT, value=headers.text(head[start:stop]), start=start, end=stop)
             )
 
     def read_parts(self) -> None:
@@ -200,27 +164,6 @@ class _Reader:
         return at, self._cursor
 
 
-def _header_places(head: bytes, name: bytes) -> Iterator[tuple[int, int]]:
-    """Find a field's values, folded lines included (RFC 5322, section 2.2.3)."""
-    for found in re.finditer(
-        rb"^" + name + rb"[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", head, re.IGNORECASE | re.MULTILINE
-    ):
-        end = found.end() - (1 if found[1].endswith(b"\r") else 0)
-        if end > found.start(1):
-            yield found.start(1), end
-
-
-def _addresses(raw: bytes) -> list[str]:
-    """Return the addresses of a header; its whole text where none can be told."""
-    text = header_text(raw)
-    found = [
-        address
-        for _, address in getaddresses([charsets.decode(_FOLD.sub(b"", raw[:HEADER_LIMIT]))])
-        if address
-    ]
-    return found or ([text] if text else [])
-
-
 def _leaves(part: Message) -> Iterator[Message]:
     """Walk the parts that hold content."""
     payload = part.get_payload() if part.is_multipart() else None
@@ -237,13 +180,13 @@ def _leaves(part: Message) -> Iterator[Message]:
 class _AsSent(Compat32):
     """Hands out header values as they were sent, undecodable bytes as surrogates."""
 
-    def header_fetch_parse(self, name: str, value: str) -> str:  # the policy's own signature
+    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the base class has it  # the policy's own signature
         """Return the value itself."""
         return value
 
 
 def _header(part: Message, name: str) -> bytes:
-    return str(part.get(name, ""))[:HEADER_LIMIT].encode("utf-8", "surrogateescape")
+    return str(part.get(name, ""))[: headers.HEADER_LIMIT].encode("utf-8", "surrogateescape")
 
 
 def _disposition(part: Message) -> str:
@@ -264,44 +207,12 @@ def _is_attachment(part: Message) -> bool:
 
 
 def _filename(part: Message) -> str:
-    disposition = _parameters(_header(part, "content-disposition"))
-    return disposition.get("filename") or _parameters(_header(part, "content-type")).get("name", "")
+    disposition = headers.parameters(_header(part, "content-disposition"))
+    return disposition.get("filename") or headers.parameters(_header(part, "content-type")).get("name", "")
 
 
 def _charset(part: Message) -> str:
-    return _parameters(_header(part, "content-type")).get("charset", "")
-
-
-_PARAMETER = re.compile(
-    rb';\s*([^\s=;*"]{1,80})(?:\*(\d{1,4}))?(\*)?\s*=\s*(?:"((?:\\.|[^"\\])*)"?|([^;]*))', re.DOTALL
-)
-
-
-def _parameters(raw: bytes) -> dict[str, str]:
-    """Return a header's parameters by name in lower case (RFC 2045, section 5.1; RFC 2231, sections 3 and 4)."""
-    pieces: dict[str, dict[int, tuple[bytes, bool]]] = {}
-    for name, number, extended, quoted, bare in _PARAMETER.findall(_FOLD.sub(b"", raw)):
-        value = re.sub(rb"\\(.)", rb"\1", quoted) if quoted else bare.strip()
-        place = int(number) if number else -1 if extended else -2
-        key = name.lower().decode("ascii", "backslashreplace")
-        pieces.setdefault(key, {}).setdefault(place, (value, bool(extended)))
-    return {name: _join(parts) for name, parts in pieces.items()}
-
-
-def _join(parts: dict[int, tuple[bytes, bool]]) -> str:
-    """Return one parameter's value: RFC 2231's form where it is there, else the plain one."""
-    if 0 in parts:
-        pieces = [parts[place] for place in range(len(parts)) if place in parts]
-    elif -1 in parts:
-        pieces = [parts[-1]]
-    else:
-        return header_text(next(iter(parts.values()))[0])  # encoded words here are wrong and common
-    charset, data = b"", pieces[0][0]
-    if pieces[0][1] and data.count(b"'") >= 2:  # charset'language'text
-        charset, _, data = data.split(b"'", 2)
-    rest = b"".join(unquote_to_bytes(piece) if extended else piece for piece, extended in pieces[1:])
-    data = unquote_to_bytes(data) if pieces[0][1] else data
-    return charsets.decode(data + rest, charset.decode("ascii", "backslashreplace"))
+    return headers.parameters(_header(part, "content-type")).get("charset", "")
 
 
 def _content(part: Message) -> bytes:
@@ -313,38 +224,3 @@ def _content(part: Message) -> bytes:
         )
     decoded = part.get_payload(decode=True)
     return decoded if isinstance(decoded, bytes) else b""
-
-
-def html_text(html: str) -> str:
-    """Return the text of an HTML page, its markup dropped."""
-    collector = _TextOfHtml()
-    collector.feed(html)
-    collector.close()
-    return re.sub(r"\n{3,}", "\n\n", "".join(collector.pieces)).strip()
-
-
-class _TextOfHtml(HTMLParser):
-    """Collects the text between tags."""
-
-    _SILENT = frozenset({"script", "style", "head", "title"})
-    _BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "table", "blockquote", "pre"})
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a line where the tag does, and fall silent where its content is not shown."""
-        self._silent += tag in self._SILENT
-        if tag in self._BREAKS:
-            self.pieces.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        """Speak again."""
-        self._silent -= tag in self._SILENT and self._silent > 0
-
-    def handle_data(self, data: str) -> None:
-        """Keep the text, its white space joined as a browser does."""
-        if not self._silent:
-            self.pieces.append(re.sub(r"\s+", " ", data))

@@ -120,8 +120,8 @@ _MARKS = MappingProxyType(
             rb"\* |" + _TAG + rb"(OK|NO|BAD)\b|\+ ",
             _TAG
             + rb"(LOGIN .*|AUTHENTICATE .*|CAPABILITY|STARTTLS|ID .*|NOOP|LOGOUT|COMPRESS .*|ENABLE .*) *$",
-            _TAG
-            + rb"((UID )?(FETCH|SEARCH|STORE|COPY|MOVE|SORT|THREAD) .*|(SELECT|EXAMINE|LIST|LSUB|STATUS|APPEND) .*"
+            _TAG + rb"((UID )?(FETCH|SEARCH|STORE|COPY|MOVE|SORT|THREAD) .*|"
+            rb"(SELECT|EXAMINE|LIST|LSUB|STATUS|APPEND) .*"
             rb"|IDLE|NAMESPACE|EXPUNGE|CLOSE) *$",
             _TAG
             + rb"(LOGIN \S+ \S+|AUTHENTICATE "
@@ -137,22 +137,28 @@ _NEUTRAL = re.compile(rb"(NOOP|QUIT|RSET|HELP)( .*)?$", re.IGNORECASE)
 
 def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None:
     """Return what the flow speaks, or None where more bytes are needed to tell."""
-    for sight in (client, server):
-        if TLS_RECORD.match(sight.data):
-            return Nothing() if port in NOT_MAIL else Found(Protocol.TLS)
+    if TLS_RECORD.match(client.data) or TLS_RECORD.match(server.data):
+        return Nothing() if port in NOT_MAIL else Found(Protocol.TLS)
     commands, replies = _lines(client), _lines(server)
     telling = [line for line in commands if not _NEUTRAL.match(line)]
-    if telling and not _is_command(telling[0]) and port not in HINTS:
+    if _foreign(telling, replies, port):
         return Nothing()
-    if replies and not any(marks.reply.match(replies[0]) for marks in _MARKS.values()):
-        return Nothing()
-    if (not telling and not _over(client)) or (not replies and not _over(server)):
+    if not (telling or _over(client)) or not (replies or _over(server)):
         return None
     if not replies:
         return _by_client(telling, client, port)
-    if not telling:
-        return _by_server(replies[0], port)
-    return _by_both(telling[0], replies[0], port)
+    return _by_both(telling[0], replies[0], port) if telling else _by_server(replies[0], port)
+
+
+def _foreign(commands: list[bytes], replies: list[bytes], port: int) -> bool:
+    """Tell whether either side's first line is none of any protocol's."""
+    if commands and port not in HINTS and not any(_fits(marks, commands[0]) for marks in _MARKS.values()):
+        return True
+    return bool(replies) and not any(marks.reply.match(replies[0]) for marks in _MARKS.values())
+
+
+def _fits(marks: _Marks, command: bytes) -> bool:
+    return bool(marks.opener.match(command) or marks.later.match(command))
 
 
 def _lines(sight: Sight) -> list[bytes]:
@@ -163,16 +169,12 @@ def _over(sight: Sight) -> bool:
     return sight.ended or sight.holed or len(sight.data) >= SIGHT_LIMIT
 
 
-def _is_command(line: bytes) -> bool:
-    return any(marks.opener.match(line) or marks.later.match(line) for marks in _MARKS.values())
-
-
 def _by_both(command: bytes, reply: bytes, port: int) -> Found | Nothing:
     for protocol, marks in _MARKS.items():
         if marks.opener.match(command) and marks.greeting.match(reply):
             return Found(protocol)
     for protocol, marks in _MARKS.items():
-        if marks.reply.match(reply) and (marks.opener.match(command) or marks.later.match(command)):
+        if marks.reply.match(reply) and _fits(marks, command):
             return Found(protocol, late=True)
     hint = HINTS.get(port)
     if hint is Protocol.SMTP and _MARKS[hint].reply.match(reply):
@@ -190,7 +192,7 @@ def _by_server(reply: bytes, port: int) -> Found | Nothing:
 def _by_client(commands: list[bytes], client: Sight, port: int) -> Found | Nothing | None:
     for protocol, marks in _MARKS.items():
         hinted = HINTS.get(port) is protocol
-        fits = [bool(marks.opener.match(line) or marks.later.match(line)) for line in commands[:1]]
-        if any(fits) and (hinted or any(marks.alone.match(line) for line in commands)):
+        begins = bool(commands) and _fits(marks, commands[0])
+        if begins and (hinted or any(marks.alone.match(line) for line in commands)):
             return Found(protocol)
     return Nothing() if _over(client) else None

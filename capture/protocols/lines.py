@@ -155,11 +155,11 @@ class Stream:
                 break
             if len(self._data) > LINE_LIMIT:
                 overlong = True
-                self._take(len(self._data))
+                self.take(len(self._data))
             scanned = len(self._data)
             yield self.direction
         packet = self._packet_at(self._offset + found)
-        text = self._take(found + 1)
+        text = self.take(found + 1)
         strict = text.endswith(b"\r\n")
         overlong = overlong or len(text) > LINE_LIMIT
         text = b"" if overlong else text[:-2] if strict else text.removesuffix(b"\n")
@@ -173,11 +173,11 @@ class Stream:
         kept, scanned, fresh = _Kept(self), 0, True
         while True:
             if fresh and (empty := _EMPTY_BODY[strict].match(self._data)):
-                self._take(empty.end())
+                self.take(empty.end())
                 return kept.block()
             if end := _BODY_END[strict].search(self._data, scanned):
                 kept.take(end.end(1))
-                self._take(end.end() - end.end(1))
+                self.take(end.end() - end.end(1))
                 break
             if self.stopped:
                 kept.take(len(self._data))
@@ -195,7 +195,7 @@ class Stream:
         return _unstuff(kept.block(), strict=strict)
 
     def octets(self, count: int) -> Reading[Block]:
-        """Read exactly `count` octets; a hole inside them is counted, so that what follows keeps its place."""
+        """Read exactly `count` octets; a hole inside them counts, so that what follows keeps its place."""
         kept, left = _Kept(self), count
         while left > 0:
             size = min(left, len(self._data))
@@ -238,9 +238,10 @@ class Stream:
 
     def drain(self) -> bytes:
         """Read all that is there, for a parser that only counts."""
-        return self._take(len(self._data))
+        return self.take(len(self._data))
 
-    def _take(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
+        """Read bytes that are known to be there."""
         taken = bytes(self._data[:size])
         del self._data[:size]
         self._offset += size
@@ -266,7 +267,7 @@ class _Kept:
 
     def take(self, size: int) -> None:
         """Read `size` bytes, and keep them where they still belong."""
-        taken = self._stream._take(size)  # the stream's own other half
+        taken = self._stream.take(size)
         if self.whole and not self._limited:
             room = MESSAGE_LIMIT - len(self._data)
             self._limited = len(taken) > room

@@ -64,18 +64,18 @@ class _Session:
     def command(self, line: Line, verb: bytes, argument: bytes) -> Reading[bool]:
         """Listen to one command and its reply; return whether TLS begins."""
         value = Heard(argument, (line.part(len(verb) + 1),))
-        if verb == b"AUTH" and argument:
-            yield from self._auth(line, argument)
+        if verb == b"AUTH" and (begun := sasl.opening(line, 1)):
+            yield from sasl.exchange(self.talk, Protocol.POP3, begun, self._sasl_answer)
             return False
         reply = yield from self.talk.answer(line)
         accepted = _verdict(reply)
         if verb == b"USER":
             self.user, self.user_accepted = value, accepted
         elif verb == b"PASS":
-            self._login("USER/PASS", line, accepted, username=self.user, password=value)
+            self._login("USER/PASS", line, accepted=accepted, username=self.user, password=value)
             self.user = None
         elif verb == b"APOP":
-            self._apop(line, argument, accepted)
+            self._apop(line, argument, accepted=accepted)
         elif verb in (b"RETR", b"TOP") and reply is not None and accepted:
             yield from self._message(reply, whole=verb == b"RETR")
         elif reply is not None and accepted and (verb, bool(argument.strip())) in _LISTING:
@@ -105,13 +105,13 @@ class _Session:
             if line.text.startswith(b"+OK") and ahead is not None and _HEADER.match(ahead[0]):
                 yield from self._message(line, whole=True)
 
-    def _login(self, mechanism: str, line: Line, accepted: bool | None, **heard: Heard | None) -> None:
+    def _login(self, mechanism: str, line: Line, *, accepted: bool | None, **heard: Heard | None) -> None:
         spans = (line.part(0, 4),)
         self.talk.events.append(
             LoginSeen(protocol=Protocol.POP3, mechanism=mechanism, spans=spans, accepted=accepted, **heard)
         )
 
-    def _apop(self, line: Line, argument: bytes, accepted: bool | None) -> None:
+    def _apop(self, line: Line, argument: bytes, *, accepted: bool | None) -> None:
         name, space, digest = argument.rstrip().rpartition(b" ")
         if not space:
             return
@@ -119,21 +119,11 @@ class _Session:
         self._login(
             "APOP",
             line,
-            accepted,
+            accepted=accepted,
             username=Heard(name, (line.part(start, start + len(name)),)),
             digest=Heard(digest, (line.part(start + len(name) + 1, start + len(name) + 1 + len(digest)),)),
             challenge=self.challenge,
         )
-
-    def _auth(self, line: Line, argument: bytes) -> Reading[None]:
-        name, _, initial = argument.strip().partition(b" ")
-        start = line.text.index(name, len(b"AUTH "))
-        first = None
-        if initial.strip():
-            at = line.text.index(initial.strip(), start + len(name))
-            first = Heard(initial.strip(), (line.part(at, at + len(initial.strip())),))
-        mechanism = (name, line.part(start, start + len(name)))
-        yield from sasl.exchange(self.talk, Protocol.POP3, line, mechanism, first, self._sasl_answer)
 
     def _sasl_answer(self, line: Line) -> Reading[sasl.Answer]:
         reply = yield from self.talk.answer(line)

@@ -58,25 +58,45 @@ class Reader(NamedTuple):
     steps: int
 
 
+class Opening(NamedTuple):
+    """The client's command that begins an exchange.
+
+    Attributes:
+        line: the whole line.
+        mechanism: the mechanism's name as sent.
+        span: where it stands.
+        initial: the initial response, still in base64, where there is one.
+    """
+
+    line: Line
+    mechanism: bytes
+    span: Span
+    initial: Heard | None
+
+
+def opening(line: Line, skip: int) -> Opening | None:
+    """Read the words of a line behind the first `skip`; None where there are none."""
+    words = list(re.finditer(rb"\S+", line.text))[skip : skip + 2]
+    if not words:
+        return None
+    mechanism, *initial = words
+    first = [Heard(word[0], (line.part(*word.span()),)) for word in initial]
+    return Opening(line, mechanism[0], line.part(*mechanism.span()), first[0] if first else None)
+
+
 def exchange(
-    talk: Talk,
-    protocol: Protocol,
-    line: Line,
-    mechanism: tuple[bytes, Span],
-    initial: Heard | None,
-    answer: Callable[[Line], Reading[Answer]],
+    talk: Talk, protocol: Protocol, begun: Opening, answer: Callable[[Line], Reading[Answer]]
 ) -> Reading[None]:
     """Listen to one exchange and say what login it was.
 
     Args:
         talk: the flow.
         protocol: the protocol spoken.
-        line: the client's command.
-        mechanism: its mechanism as sent, and where.
-        initial: the initial response, still in base64, where there is one.
+        begun: the client's command.
         answer: reads the server's answer to a client line.
     """
-    name = mechanism[0].decode("ascii", "backslashreplace").upper()
+    line, mechanism, span, initial = begun
+    name = mechanism.decode("ascii", "backslashreplace").upper()
     reader = MECHANISMS.get(name) or (_SCRAM if name.startswith("SCRAM-") else _OPAQUE)
     challenges: list[Heard] = []
     responses: list[Heard] = []
@@ -91,7 +111,7 @@ def exchange(
             break
         if reply.text.strip() == b"*":
             yield from answer(reply)
-            talk.events.append(LoginCancelled(protocol=protocol, mechanism=name, spans=(mechanism[1],)))
+            talk.events.append(LoginCancelled(protocol=protocol, mechanism=name, spans=(span,)))
             return
         line = reply
         broken = not _add(responses, Heard(reply.text, (reply.part(0),))) or broken
@@ -101,7 +121,7 @@ def exchange(
             talk.events.append(Malformed(protocol, (line.part(0),), MISSHAPEN))
         return
     talk.events.append(
-        LoginSeen(protocol=protocol, mechanism=name, spans=(mechanism[1],), accepted=step.accepted, **fields)
+        LoginSeen(protocol=protocol, mechanism=name, spans=(span,), accepted=step.accepted, **fields)
     )
 
 
@@ -136,13 +156,18 @@ def _fields(**found: Heard | None) -> dict[str, Heard]:
     return {name: heard for name, heard in found.items() if heard is not None and heard.data}
 
 
+_NULS = 2  # RFC 4616, section 2
+
+
+_NULS = 2  # RFC 4616, section 2
+
+
 def _plain(heard: Exchange) -> dict[str, Heard] | None:
     """RFC 4616: authzid NUL authcid NUL password."""
     message = heard.responses[0]
-    parts = message.data.split(b"\0")
-    if len(parts) != 3:  # the three that RFC 4616, section 2 names
+    if message.data.count(b"\0") != _NULS:
         return None
-    authzid, username, password = (Heard(part, message.spans) for part in parts)
+    authzid, username, password = (Heard(part, message.spans) for part in message.data.split(b"\0"))
     return {"username": username, "password": password, **_fields(authzid=authzid)}
 
 
@@ -231,7 +256,7 @@ def _external(heard: Exchange) -> dict[str, Heard] | None:
 
 _NTLM_AUTHENTICATE = b"NTLMSSP\0\x03\0\0\0"
 _NTLM_CHALLENGE = b"NTLMSSP\0\x02\0\0\0"
-_NTLM_UNICODE = 0x01
+_NTLM_FLAGS, _NTLM_UNICODE = 60, 0x01  # where NegotiateFlags stand, and one of them
 
 
 def _ntlm(heard: Exchange) -> dict[str, Heard] | None:
@@ -239,7 +264,7 @@ def _ntlm(heard: Exchange) -> dict[str, Heard] | None:
     message = next((each for each in heard.responses if each.data.startswith(_NTLM_AUTHENTICATE)), None)
     if message is None:
         return {}
-    unicode = len(message.data) >= 64 and bool(message.data[60] & _NTLM_UNICODE)
+    unicode = len(message.data) > _NTLM_FLAGS and bool(message.data[_NTLM_FLAGS] & _NTLM_UNICODE)
     texts = []
     for descriptor in (28, 36):  # DomainNameFields, UserNameFields: length, maximum, offset
         raw = message.data[descriptor : descriptor + 8]

@@ -18,10 +18,8 @@ _COMMAND = re.compile(
     rb"(EHLO|HELO|LHLO|MAIL|RCPT|DATA|BDAT|RSET|AUTH|STARTTLS|QUIT|NOOP|VRFY|EXPN|HELP|XCLIENT|XFORWARD)\b",
     re.IGNORECASE,
 )
-_AFTER_DATA = re.compile(
-    rb"(MAIL FROM:|RCPT TO:|RSET\r?\Z|QUIT\r?\Z|NOOP\r?\Z|DATA\r?\Z|EHLO |HELO )", re.IGNORECASE
-)
-# RFC 5321, section 4.1.2: a path in angle brackets, its local part perhaps quoted; the source route is dropped.
+_AFTER_DATA = re.compile(rb"(MAIL FROM:|RCPT TO:|EHLO |HELO |(RSET|QUIT|NOOP|DATA)\r?\Z)", re.IGNORECASE)
+# RFC 5321, section 4.1.2: a path in angle brackets, its local part may be quoted; source routes are dropped.
 _PATH = re.compile(rb'[^:]*:\s*(?:<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|([^\s<>]+))')
 _CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
 _GO_ON = b"354"
@@ -60,7 +58,7 @@ class _Transaction:
             self.spans += block.spans
         self.whole = self.whole and block.whole and not self.limited
 
-    def event(self, content: Heard | None, accepted: bool | None) -> MessageSeen:
+    def event(self, content: Heard | None = None, *, accepted: bool | None = None) -> MessageSeen:
         """Return what is known of the message."""
         return MessageSeen(
             protocol=Protocol.SMTP,
@@ -98,7 +96,7 @@ class _Session:
         self.lmtp = False
 
     def start_late(self) -> Reading[None]:
-        """Begin in the middle: what does not look like a command before the first reply is a message's tail."""
+        """Begin in the middle: what comes before the first reply and is no command is a message's tail."""
         self.talk.lose_count(0)
         ahead = yield from self.talk.client.peek_line()
         if ahead is None or _COMMAND.match(ahead[0]):
@@ -121,7 +119,7 @@ class _Session:
             reply = yield from self.answer(line)
             accepted = reply.accepted if reply else None
             if verb in (b"MAIL", b"RCPT"):
-                self._address(verb, line, accepted)
+                self._address(verb, line, accepted=accepted)
             elif verb in (b"RSET", b"EHLO", b"HELO", b"LHLO") and accepted is not False:
                 self.settle()
                 self.lmtp = verb == b"LHLO" or (self.lmtp and verb == b"RSET")
@@ -134,9 +132,9 @@ class _Session:
         mail, self.mail = self.mail, _Transaction()
         if mail.spans:
             mail.whole = False
-            self.talk.events.append(mail.event(Heard(bytes(mail.content), tuple(mail.spans)), None))
+            self.talk.events.append(mail.event(Heard(bytes(mail.content), tuple(mail.spans))))
         elif mail.sender or mail.recipients:
-            self.talk.events.append(mail.event(None, None))
+            self.talk.events.append(mail.event())
 
     def answer(self, command: Line) -> Reading[Reply | None]:
         """Read the server's reply to a command; None where it was not seen whole."""
@@ -154,7 +152,7 @@ class _Session:
     def _skip(self, text: bytes) -> None:
         self.skipped = text
 
-    def _address(self, verb: bytes, line: Line, accepted: bool | None) -> None:
+    def _address(self, verb: bytes, line: Line, *, accepted: bool | None) -> None:
         found = _PATH.match(line.text)
         if found is None:
             return
@@ -164,7 +162,7 @@ class _Session:
             self.mail.recipients.append(address)
         elif self.mail.sender is not None and accepted is False:
             # A nested MAIL that was refused: the transaction in progress stands (RFC 5321, section 4.1.4).
-            self.talk.events.append(_Transaction(sender=address).event(None, None))
+            self.talk.events.append(_Transaction(sender=address).event())
         else:
             self.settle()
             self.mail.sender = address
@@ -200,17 +198,15 @@ class _Session:
         for _ in range(max(1, taken) if self.lmtp else 1):
             reply = yield from self.answer(line)
             accepted = accepted or (reply.accepted if reply else None)
-        self.talk.events.append(self.mail.event(content, accepted))
+        self.talk.events.append(self.mail.event(content, accepted=accepted))
         self.mail = _Transaction()
 
     def _auth(self, line: Line) -> Reading[None]:
-        words = list(re.finditer(rb"\S+", line.text))
-        if len(words) == 1:
+        begun = sasl.opening(line, 1)
+        if begun is None:
             yield from self.answer(line)
-            return
-        mechanism = (words[1][0], line.part(*words[1].span()))
-        first = Heard(words[2][0], (line.part(*words[2].span()),)) if len(words) > 2 else None
-        yield from sasl.exchange(self.talk, Protocol.SMTP, line, mechanism, first, self._sasl_answer)
+        else:
+            yield from sasl.exchange(self.talk, Protocol.SMTP, begun, self._sasl_answer)
 
     def _sasl_answer(self, line: Line) -> Reading[sasl.Answer]:
         reply = yield from self.answer(line)

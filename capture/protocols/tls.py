@@ -21,6 +21,7 @@ HANDSHAKE, ALERT = 22, 21  # content types, RFC 8446, section 5.1
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11  # RFC 8446, section 4
 _SERVER_NAME, _SUPPORTED_VERSIONS = 0, 43  # extensions, RFC 6066, section 3; RFC 8446, section 4.2.1
 _RECORD_LIMIT = 18_432 + 5  # RFC 5246, section 6.2.3, with the header
+_HEADER, _MESSAGE_HEADER, _MAJOR = 5, 4, 3
 _HANDSHAKE_LIMIT = 262_144
 
 VERSIONS = MappingProxyType(
@@ -113,22 +114,22 @@ class _Half:
             self.stream.cross_hole()
 
     def _read_records(self, talk: Talk) -> None:
-        while self._clear and len(self._records) >= 5:  # the record header
-            length = 5 + int.from_bytes(self._records[3:5], "big")
+        while self._clear and len(self._records) >= _HEADER:  # the record header
+            length = _HEADER + int.from_bytes(self._records[3:5], "big")
             kind = self._records[0]
             if self.first is None:
                 self.first = Span(
                     self.stream.direction, self._offset, self._offset + min(length, _RECORD_LIMIT)
                 )
-                self.is_tls = self._records[1] == 3 and kind in range(20, 25)
+                self.is_tls = self._records[1] == _MAJOR and kind in range(20, 25)
             if not self.is_tls or kind not in (HANDSHAKE, ALERT) or length > _RECORD_LIMIT:
                 self._go_dark()
                 return
             if len(self._records) < length:
                 return
             if kind == HANDSHAKE:
-                self._places.append((len(self._handshake), self._offset + 5))
-                self._handshake += self._records[5:length]
+                self._places.append((len(self._handshake), self._offset + _HEADER))
+                self._handshake += self._records[_HEADER:length]
             del self._records[:length]
             self._offset += length
             self._read_handshake(talk)
@@ -142,8 +143,8 @@ class _Half:
 
     def _read_handshake(self, talk: Talk) -> None:
         """Read the handshake messages that are complete (RFC 8446, section 4)."""
-        while len(self._handshake) >= 4:  # type and length
-            size = 4 + int.from_bytes(self._handshake[1:4], "big")
+        while len(self._handshake) >= _MESSAGE_HEADER:  # type and length
+            size = _MESSAGE_HEADER + int.from_bytes(self._handshake[1:4], "big")
             if size > _HANDSHAKE_LIMIT:
                 self._go_dark()
                 return

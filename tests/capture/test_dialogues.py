@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailtap.capture.mime import header_text
+from mailtap.capture import headers
 from mailtap.capture.model import Chunk, Direction, Field, Gap, Leak
 from mailtap.capture.protocols import Dialogue
 
@@ -58,7 +58,7 @@ def _stands_in(leak: Leak, cut: bytes) -> bool:
     value = leak.value.reveal()
     if leak.field in MAIL:
         return bool(cut)  # bodies and attachments: test_mime
-    readings = [cut.decode("utf-8", "backslashreplace"), header_text(cut)]
+    readings = [cut.decode("utf-8", "backslashreplace"), headers.text(cut)]
     for blob in (cut, *cut.split()):
         try:
             readings.append(base64.b64decode(blob, validate=True).decode("utf-8", "backslashreplace"))

@@ -1,0 +1,99 @@
+"""Reads header fields as they were sent (RFC 5322; encoded words: RFC 2047; parameters: RFC 2231)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from email.utils import getaddresses
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from mailtap.capture import charsets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEADER_LIMIT = 65_536
+"""Longest header field read, in bytes."""
+
+_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?([^?\r\n]*)\?=")
+_ADDRESS = re.compile(r"[^\s<>,;:\"]{1,64}@[^\s<>,;:\"]{1,255}")
+_LABELLED = re.compile(rb"([^']{0,40})'[^']*'")  # RFC 2231, section 4: charset'language'text
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+
+
+def text(raw: bytes) -> str:
+    """Return a header's value with folding and encoded words undone (RFC 2047)."""
+    raw = _FOLD.sub(b"", raw[:HEADER_LIMIT]).strip()
+    pieces: list[tuple[bytes, str | None]] = []
+    at = 0
+    for word in _WORD.finditer(raw):
+        between = raw[at : word.start()]
+        if between.strip() or not pieces or pieces[-1][1] is None:
+            pieces.append((between, None))
+        data, charset = _word_bytes(word), word[1].decode("ascii", "backslashreplace")
+        if pieces[-1][1] is not None and pieces[-1][1].lower() == charset.lower():
+            data = pieces.pop()[0] + data  # a character may be split between two words
+        pieces.append((data, charset))
+        at = word.end()
+    pieces.append((raw[at:], None))
+    return "".join(charsets.decode(data, charset or "") for data, charset in pieces)
+
+
+def _word_bytes(word: re.Match[bytes]) -> bytes:
+    if word[2] in b"Qq":
+        return binascii.a2b_qp(word[3], header=True)
+    return _lenient_base64(word[3])
+
+
+def _lenient_base64(data: bytes) -> bytes:
+    data = re.sub(rb"[^A-Za-z0-9+/]", b"", data)
+    return binascii.a2b_base64(data[: len(data) - (len(data) % 4 == 1)] + b"==")
+
+
+def places(head: bytes, name: bytes) -> Iterator[tuple[int, int]]:
+    """Find a field's values, folded lines included (RFC 5322, section 2.2.3)."""
+    field = rb"^" + name + rb"[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)"
+    for found in re.finditer(field, head, re.IGNORECASE | re.MULTILINE):
+        end = found.end() - (1 if found[1].endswith(b"\r") else 0)
+        if end > found.start(1):
+            yield found.start(1), end
+
+
+def addresses(raw: bytes) -> list[str]:
+    """Return the addresses of a From, To or Cc field without the names in it (RFC 5322, section 3.4)."""
+    unfolded = charsets.decode(_FOLD.sub(b"", raw[:HEADER_LIMIT]))
+    found = [address for _, address in getaddresses([unfolded]) if address]
+    return found or _ADDRESS.findall(unfolded)
+
+
+_PARAMETER = re.compile(
+    rb';\s*([^\s=;*"]{1,80})(?:\*(\d{1,4}))?(\*)?\s*=\s*(?:"((?:\\.|[^"\\])*)"?|([^;]*))', re.DOTALL
+)
+
+
+def parameters(raw: bytes) -> dict[str, str]:
+    """Return a header's parameters, names in lower case (RFC 2045, section 5.1; RFC 2231, sections 3, 4)."""
+    pieces: dict[str, dict[int, tuple[bytes, bool]]] = {}
+    for name, number, extended, quoted, bare in _PARAMETER.findall(_FOLD.sub(b"", raw)):
+        value = re.sub(rb"\\(.)", rb"\1", quoted) if quoted else bare.strip()
+        place = int(number) if number else -1 if extended else -2
+        key = name.lower().decode("ascii", "backslashreplace")
+        pieces.setdefault(key, {}).setdefault(place, (value, bool(extended)))
+    return {name: _join(parts) for name, parts in pieces.items()}
+
+
+def _join(parts: dict[int, tuple[bytes, bool]]) -> str:
+    """Return one parameter's value: RFC 2231's form where it is there, else the plain one."""
+    if 0 in parts:
+        pieces = [parts[place] for place in range(len(parts)) if place in parts]
+    elif -1 in parts:
+        pieces = [parts[-1]]
+    else:
+        return text(next(iter(parts.values()))[0])  # encoded words here are wrong and common
+    charset, data = b"", pieces[0][0]
+    if pieces[0][1] and (labelled := _LABELLED.match(data)):
+        charset, data = labelled[1], data[labelled.end() :]
+    rest = b"".join(unquote_to_bytes(piece) if extended else piece for piece, extended in pieces[1:])
+    data = unquote_to_bytes(data) if pieces[0][1] else data
+    return charsets.decode(data + rest, charset.decode("ascii", "backslashreplace"))
