@@ -1,0 +1,266 @@
+"""The command `mailtap capture`: what leaks in capture files, on standard input, or live."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from mailtap.capture import language
+from mailtap.capture.language import N_
+from mailtap.capture.model import Field, Leak, Note
+from mailtap.capture.pipeline import Listener, listen
+from mailtap.capture.printer import JsonPrinter, LinePrinter, TablePrinter
+from mailtap.capture.report import printable
+from mailtap.capture.sources import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mailtap.capture.language import Say
+    from mailtap.capture.live import LiveCapture
+    from mailtap.capture.model import Packet
+    from mailtap.capture.printer import Printer
+
+DONE, DAMAGED, USAGE, CANNOT_LISTEN, INTERRUPTED = 0, 1, 2, 3, 130
+
+_STDIN = "-"
+_MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
+_LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS))  # the toy servers' too
+_BEAT = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
+
+_DESCRIPTION = """\
+Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3, IMAP):
+user names, passwords, digests, addresses, subjects, bodies, attachments, and what
+TLS hides. Reads pcap and pcapng, packed with gzip or not; knows them by content."""
+
+_EPILOG = """\
+examples:
+  mailtap capture session.pcapng            a table of what leaked
+  mailtap capture --json *.pcap             one JSON object a line, for programs
+  tcpdump -i lo -w - | mailtap capture -    leaks as they happen
+  mailtap capture --live                    the same from this machine's own loopback
+  mailtap capture --mask session.pcap       passwords and digests as stars, for a projector
+
+exit codes:
+  0 done   1 the input was damaged   2 usage, or a file could not be read
+  3 this machine cannot listen   130 interrupted
+
+Only the loopback interface is ever listened to; any other is refused."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `mailtap capture` and return its exit code.
+
+    Args:
+        argv: the arguments after the command's name; by default the process's own.
+    """
+    options = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        _make_safe(stream, json=options.json)
+    say = _speak(options.lang)
+    try:
+        return _Run(options, say).run()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough. Nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mailtap capture",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="capture files; - is standard input")
+    parser.add_argument("--live", action="store_true", help="listen to the loopback interface until Ctrl-C")
+    parser.add_argument(
+        "--interface", metavar="NAME", help="with --live: another loopback interface than the usual one"
+    )
+    parser.add_argument(
+        "--port",
+        metavar="N",
+        type=int,
+        action="append",
+        help="with --live: listen to this port; may be repeated (default: the mail ports, and 10000 higher)",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    parser.add_argument("--mask", action="store_true", help="passwords, tokens and digests as stars")
+    parser.add_argument(
+        "--guess",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="guess passwords from APOP and CRAM-MD5 digests by a word list (default: yes)",
+    )
+    parser.add_argument("--wordlist", metavar="FILE", help="guess with these words, one a line")
+    parser.add_argument(
+        "--lang", choices=language.LANGUAGES, help="language of what people read (default: from LANG)"
+    )
+    return parser
+
+
+def _make_safe(stream: TextIO, *, json: bool) -> None:
+    """Let a stream take any text: JSON is UTF-8 everywhere; a terminal gets escapes for what it lacks."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(encoding="utf-8" if json else None, errors="backslashreplace")
+
+
+def _speak(code: str | None) -> Say:
+    code = code or language.from_environment(os.environ)
+    return language.load(code, Path(__file__).parent / "locale")
+
+
+class _Run:
+    """One run of the command."""
+
+    def __init__(self, options: argparse.Namespace, say: Say) -> None:
+        self._options = options
+        self._say = say
+        self._damage = False
+        self._words: Callable[[], Iterable[str]] | None = None
+
+    def run(self) -> int:
+        """Do what was asked, and return the exit code."""
+        options = self._options
+        if problem := self._problem():
+            self._complain(problem)
+            return USAGE
+        if options.guess and not self._load_words():
+            return USAGE
+        if options.live:
+            return self._live()
+        readable = [self._file(name) for name in options.files]
+        if not all(readable):
+            return USAGE
+        return DAMAGED if self._damage else DONE
+
+    def _problem(self) -> str:
+        """Return what is wrong with the arguments; empty where nothing is."""
+        options = self._options
+        if options.live and options.files:
+            return N_("Give either files or --live, not both.")
+        if not (options.live or options.files):
+            return N_("Give capture files to read, - for standard input, or --live. See --help.")
+        if options.files.count(_STDIN) > 1:
+            return N_("Standard input can be read once only.")
+        return ""
+
+    def _load_words(self) -> bool:
+        """Prepare the words to guess with; return whether there are any."""
+        from mailtap.capture import guess  # noqa: PLC0415  # only when used
+
+        path = self._options.wordlist
+        if path is None:
+            self._words = guess.bundled_words
+            return True
+        try:
+            next(iter(guess.read_words(path)), None)
+        except guess.WordListError as error:
+            self._complain(str(error))
+            return False
+        # Read again for each digest: a word list may be larger than memory.
+        self._words = lambda: guess.read_words(path)
+        return True
+
+    def _file(self, name: str) -> bool:
+        """Tell what leaks in one file; return whether it could be read."""
+        source = sys.stdin.buffer if name == _STDIN else name
+        printer = self._printer(name)
+        try:
+            for item in listen(read(source)):
+                self._show(item, printer)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._complain(N_("Cannot read {file}: {reason}."), file=name, reason=reason)
+            return False
+        printer.end()
+        return True
+
+    def _printer(self, name: str) -> Printer:
+        """Return what prints the leaks of one file; of a stream, they are printed as they come."""
+        options = self._options
+        if options.json:
+            return JsonPrinter(sys.stdout, None if options.live else name, mask=options.mask)
+        if name == _STDIN or options.live:
+            return LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask)
+        heading = f"== {printable(name)}" if len(options.files) > 1 else ""
+        return TablePrinter(sys.stdout, sys.stderr, self._say, heading, mask=options.mask)
+
+    def _show(self, item: Leak | Note, printer: Printer) -> None:
+        """Print a leak or a note, and the password that can be guessed from it."""
+        printer.show(item)
+        if isinstance(item, Note):
+            self._damage = self._damage or item.damage
+        elif item.field is Field.DIGEST and self._words is not None:
+            from mailtap.capture.guess import guess  # noqa: PLC0415  # only when used
+
+            if (password := guess(item, self._words())) is not None:
+                printer.show(password)
+
+    def _live(self) -> int:
+        """Tell what leaks on the loopback interface until interrupted."""
+        from mailtap.capture.live import CaptureUnavailable, LiveCapture  # noqa: PLC0415  # slow to load
+
+        packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
+        options = self._options
+        where = {} if options.interface is None else {"interface": options.interface}
+        ports = tuple(options.port or _LIVE_PORTS)
+        capture = LiveCapture(ports=ports, on_packet=packets.put, keep=False, **where)
+        try:
+            with capture:
+                self._complain(N_("Listening on this machine's loopback. Ctrl-C ends it."))
+                self._hear(packets, capture)
+        except CaptureUnavailable as error:
+            self._complain(str(error))
+            return CANNOT_LISTEN
+        return INTERRUPTED
+
+    def _hear(self, packets: queue.SimpleQueue[Packet], capture: LiveCapture) -> None:
+        """Tell what leaks in the packets that come, until interrupted, and then what was still waiting."""
+        printer, listener = self._printer(""), Listener()
+        try:
+            for packet in _until_interrupted(packets):
+                for item in listener.feed(packet):
+                    self._show(item, printer)
+        except KeyboardInterrupt:
+            recording = capture.stop()
+            while not packets.empty():
+                for item in listener.feed(packets.get_nowait()):
+                    self._show(item, printer)
+            for item in (*listener.close(), *_shortfall(recording.dropped, recording.problem)):
+                self._show(item, printer)
+            printer.end()
+
+    def _complain(self, text: str, **values: str) -> None:
+        print(printable(self._say(text, **values)), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _until_interrupted(packets: queue.SimpleQueue[Packet]) -> Iterator[Packet]:
+    """Yield packets as they come, for ever."""
+    while True:
+        try:
+            yield packets.get(timeout=_BEAT)
+        except queue.Empty:
+            continue
+
+
+def _shortfall(dropped: int, problem: str) -> Iterator[Note]:
+    """Yield what the live capture itself missed."""
+    if dropped:
+        text = N_("The kernel dropped {count} packets: what was heard is not all there was.")
+        yield Note(text=text, values=(("count", dropped),), damage=True)
+    if problem:
+        yield Note(text="{problem}", values=(("problem", problem),), damage=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Know which packet brought each byte of a stream, in little memory."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from mailtap.capture.model import Chunk, Direction, Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailtap.capture.model import Flow, Gap, Span
+
+_MOST = 1 << 16
+_NO_PACKET = 0
+
+
+class ByteIndex:
+    """Where the bytes of one direction came from.
+
+    Only the latest 65,536 chunks are remembered: far more than any message needs.
+    """
+
+    __slots__ = ("_packets", "_starts", "_times")
+
+    def __init__(self) -> None:
+        self._starts = array("Q")
+        self._packets = array("Q")
+        self._times = array("q")
+
+    def add(self, item: Chunk | Gap) -> None:
+        """Remember where a chunk came from, or that a gap came from nowhere."""
+        self._starts.append(item.offset)
+        self._packets.append(item.packet if isinstance(item, Chunk) else _NO_PACKET)
+        self._times.append(item.time_ns)
+        if len(self._starts) > _MOST:
+            for column in (self._starts, self._packets, self._times):
+                del column[: _MOST // 2]
+
+    def between(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield number and time of each packet that brought a byte of [start, end)."""
+        at = max(bisect_right(self._starts, start) - 1, 0)
+        while at < len(self._starts) and self._starts[at] < end:
+            if self._packets[at] != _NO_PACKET:
+                yield self._packets[at], self._times[at]
+            at += 1
+
+    def last_packet(self) -> int:
+        """Return the number of the packet that brought the latest bytes; 0 where there are none."""
+        return next((packet for packet in reversed(self._packets) if packet != _NO_PACKET), _NO_PACKET)
+
+
+class FlowIndex:
+    """Where the bytes of both directions of a flow came from."""
+
+    __slots__ = ("flow", "of")
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.of = {Direction.CLIENT: ByteIndex(), Direction.SERVER: ByteIndex()}
+
+    def last_packet(self) -> int:
+        """Return the number of the latest packet that brought bytes; 0 where there are none."""
+        return max(index.last_packet() for index in self.of.values())
+
+    def locate(self, spans: tuple[Span, ...]) -> Evidence:
+        """Return the evidence for what those stretches of the streams carried."""
+        places = dict(
+            place for span in spans for place in self.of[span.direction].between(span.start, span.end)
+        )
+        return Evidence(
+            flow=self.flow,
+            spans=spans,
+            packets=tuple(sorted(places)),
+            time_ns=max(places.values(), default=0),
+        )

@@ -1,0 +1,145 @@
+"""Join the stages: packets -> segments -> chunks -> protocol events -> leaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailtap.capture import silence
+from mailtap.capture.decode import Decoder
+from mailtap.capture.events import MessageSeen
+from mailtap.capture.evidence import FlowIndex
+from mailtap.capture.leaks import read_event
+from mailtap.capture.model import Direction, Gap, Leak, Note, Packet
+from mailtap.capture.protocols import Dialogue
+from mailtap.capture.reassembly import Reassembler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mailtap.capture.connection import Connection, Heard
+    from mailtap.capture.events import Event
+    from mailtap.capture.model import Chunk, Flow
+
+_MOST_FLOWS = 1 << 16
+_MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
+# A flow in which no protocol was recognised after so many bytes of one direction will not become mail.
+_DEAF_AFTER = 5 << 20
+
+
+class _Ear:
+    """What listens to one flow, and what it will have to say of the flow at its end."""
+
+    __slots__ = ("connection", "dialogue", "ended", "holes", "index")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.dialogue = Dialogue(connection.flow.server.port)
+        self.index = FlowIndex(connection.flow)
+        self.holes: dict[Direction, silence.Holes] = {}
+        self.ended = 0
+
+    def hear(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
+        """Return what the next bytes of one direction tell."""
+        index = self.index.of[direction]
+        if isinstance(item, Gap):
+            self.holes.setdefault(direction, silence.Holes()).add(item, self.index.last_packet())
+        index.add(item)
+        return self.dialogue.feed(direction, item)
+
+    def end(self, direction: Direction) -> list[Event]:
+        """Return what the end of one direction tells."""
+        self.ended += 1
+        return self.dialogue.close(direction)
+
+    @property
+    def is_mail(self) -> bool:
+        """Return whether the flow spoke a mail protocol, or came to a mail port."""
+        return self.dialogue.protocol is not None or self.connection.flow.server.port in _MAIL_PORTS
+
+
+class Listener:
+    """Listens to the packets of one capture; leaks come out as soon as they are known.
+
+    Attributes:
+        flows: the flows in which mail was heard or expected and that have ended, in that order; the
+            first 65,536 of them.
+        packets: number of packets heard.
+    """
+
+    def __init__(self) -> None:
+        self.flows: list[Flow] = []
+        self.packets = 0
+        self._segments = 0
+        self._messages = 0
+        self._others = 0
+        self._decoder = Decoder()
+        self._reassembler = Reassembler()
+        self._ears: dict[int, _Ear] = {}
+
+    def feed(self, packet: Packet | Note) -> list[Leak | Note]:
+        """Return what is known now that this packet was heard; a note, as a source gives, is passed on."""
+        out: list[Leak | Note] = []
+        if isinstance(packet, Note):
+            return [packet]
+        self.packets += 1
+        for item in self._decoder.decode(packet):
+            if isinstance(item, Note):
+                out.append(item)
+                continue
+            self._segments += 1
+            for heard in self._reassembler.feed(item):
+                self._take(heard, out)
+        return out
+
+    def close(self) -> list[Leak | Note]:
+        """Return what is known now that the capture has ended."""
+        out: list[Leak | Note] = []
+        for heard in self._reassembler.close():
+            self._take(heard, out)
+        out += silence.of_capture(
+            packets=self.packets,
+            segments=self._segments,
+            others=self._others,
+            crowded_out=self._reassembler.crowded_out,
+        )
+        return out
+
+    def _take(self, heard: Heard, out: list[Leak | Note]) -> None:
+        """Let a flow's ear hear, and add to `out` what it understood."""
+        connection, direction, item = heard
+        ear = self._ears.get(connection.number)
+        if ear is None:
+            if item is None:
+                return  # a flow without a byte ends
+            ear = self._ears[connection.number] = _Ear(connection)
+        for event in ear.end(direction) if item is None else ear.hear(direction, item):
+            out += read_event(event, ear.index.locate, self._messages + 1)
+            self._messages += isinstance(event, MessageSeen)
+        if ear.ended == len(Direction):
+            self._farewell(ear, out)
+        elif item is not None and ear.dialogue.protocol is None and item.offset > _DEAF_AFTER:
+            self._reassembler.mute(connection)
+            self._farewell(ear, out)
+
+    def _farewell(self, ear: _Ear, out: list[Leak | Note]) -> None:
+        """Say what there is to say of a flow, and forget it."""
+        del self._ears[ear.connection.number]
+        if not ear.is_mail:
+            self._others += 1
+            return
+        if len(self.flows) < _MOST_FLOWS:
+            self.flows.append(ear.connection.flow)
+        out += silence.of_connection(ear.connection, ear.dialogue.protocol, ear.holes)
+
+
+def listen(packets: Iterable[Packet | Note]) -> Iterator[Leak | Note]:
+    """Yield the leaks and notes in a capture, as soon as they are known.
+
+    Args:
+        packets: the packets of one capture, in the order in which they were captured; notes among them
+            are passed on.
+    """
+    listener = Listener()
+    for packet in packets:
+        yield from listener.feed(packet)
+    yield from listener.close()

@@ -1,0 +1,115 @@
+"""Print leaks and notes: JSON lines, single lines as they come, or a table for each file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from mailtap.capture.language import N_
+from mailtap.capture.model import Leak, Note
+from mailtap.capture.report import HEADINGS, json_line, line, row, sentence, to_json
+
+if TYPE_CHECKING:
+    from mailtap.capture.language import Say
+
+_MOST_ROWS = 10_000
+
+
+class Printer(Protocol):
+    """Takes what was heard, in the order in which it became known."""
+
+    def show(self, item: Leak | Note) -> None:
+        """Print a leak or a note, or keep it for `end`."""
+
+    def end(self) -> None:
+        """Print what is left to print when a capture has ended."""
+
+
+class JsonPrinter:
+    """Prints one JSON object a line, at once."""
+
+    def __init__(self, out: TextIO, file: str | None, *, mask: bool) -> None:
+        """Name `file` in each object, where there is one."""
+        self._out = out
+        self._file = file
+        self._mask = mask
+
+    def show(self, item: Leak | Note) -> None:
+        """Print the object."""
+        print(json_line(to_json(item, self._file, mask=self._mask)), file=self._out, flush=True)
+
+    def end(self) -> None:
+        """Print nothing: everything is out."""
+
+
+class LinePrinter:
+    """Prints leaks as they become known, one a line; notes to another stream."""
+
+    def __init__(self, out: TextIO, aside: TextIO, say: Say, *, mask: bool) -> None:
+        self._out = out
+        self._aside = aside
+        self._say = say
+        self._mask = mask
+        self._leaks = 0
+
+    def show(self, item: Leak | Note) -> None:
+        """Print the line."""
+        if isinstance(item, Note):
+            print(sentence(item, self._say), file=self._aside, flush=True)
+        else:
+            self._leaks += 1
+            print(line(item, self._say, mask=self._mask), file=self._out, flush=True)
+
+    def end(self) -> None:
+        """Say so where nothing leaked."""
+        if not self._leaks:
+            print(self._say(NOTHING), file=self._aside, flush=True)
+
+
+class TablePrinter:
+    """Prints one table for a capture file when it has ended, and the notes below it."""
+
+    def __init__(self, out: TextIO, aside: TextIO, say: Say, heading: str, *, mask: bool) -> None:
+        """Print `heading` above the table, where there is one."""
+        self._out = out
+        self._aside = aside
+        self._say = say
+        self._heading = heading
+        self._mask = mask
+        self._rows: list[list[str]] = []
+        self._notes: list[str] = []
+
+    def show(self, item: Leak | Note) -> None:
+        """Keep the row or the sentence; a table that grows very long is printed in parts."""
+        if isinstance(item, Note):
+            self._notes.append(sentence(item, self._say))
+            return
+        self._rows.append(row(item, self._say, mask=self._mask))
+        if len(self._rows) >= _MOST_ROWS:
+            self._table()
+
+    def end(self) -> None:
+        """Print table and notes."""
+        if self._heading:
+            print(self._heading, file=self._out)
+            self._heading = ""
+        if self._rows:
+            self._table()
+        else:
+            print(self._say(NOTHING), file=self._out)
+        self._out.flush()
+        for note in self._notes:
+            print(note, file=self._aside)
+
+    def _table(self) -> None:
+        from tabulate import tabulate  # noqa: PLC0415  # a program that reads JSON does not need it
+
+        if self._heading:
+            print(self._heading, file=self._out)
+            self._heading = ""
+        heads = [self._say(head) for head in HEADINGS]
+        # Numbers are text here: a password of digits must not lose its zeros.
+        print(tabulate(self._rows, heads, tablefmt="simple", disable_numparse=True), file=self._out)
+        self._rows = []
+
+
+NOTHING = N_("Nothing leaked that this listener can hear.")

@@ -1,0 +1,106 @@
+"""Say why something was not heard: what the capture lacks of a flow, and what is not mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailtap.capture.language import N_
+from mailtap.capture.model import Direction, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailtap.capture.connection import Connection
+    from mailtap.capture.model import Gap, Protocol
+
+_HOLE = {
+    Direction.CLIENT: N_("A hole of {bytes} bytes in what the client sent, in packet range {first}-{last}."),
+    Direction.SERVER: N_("A hole of {bytes} bytes in what the server sent, in packet range {first}-{last}."),
+}
+_HOLES = {
+    Direction.CLIENT: N_(
+        "{count} holes in what the client sent, {bytes} bytes together, in packet range {first}-{last}."
+    ),
+    Direction.SERVER: N_(
+        "{count} holes in what the server sent, {bytes} bytes together, in packet range {first}-{last}."
+    ),
+}
+_ONE_HALF = {
+    Direction.CLIENT: N_("Client half only: the capture has nothing of what the server sent."),
+    Direction.SERVER: N_("Server half only: the capture has nothing of what the client sent."),
+}
+_LATE = N_("The capture started in the middle of this connection; what came before was not heard.")
+
+
+@dataclass(slots=True)
+class Holes:
+    """The holes of one direction: how many, their bytes, and the packets around them."""
+
+    count: int = 0
+    bytes: int = 0
+    first: int = 0
+    last: int = 0
+    time_ns: int = 0
+
+    def add(self, gap: Gap, before: int) -> None:
+        """Count a hole; `before` is the last packet heard before it."""
+        if not self.count:
+            self.first = before or gap.packet
+        self.count += 1
+        self.bytes += gap.length
+        self.last = gap.packet
+        self.time_ns = gap.time_ns
+
+
+def of_connection(
+    connection: Connection, protocol: Protocol | None, holes: dict[Direction, Holes]
+) -> Iterator[Note]:
+    """Yield what is to be said of a mail connection when it has ended."""
+    flow = connection.flow
+    if connection.late:
+        yield Note(text=_LATE, protocol=protocol, flow=flow)
+    for direction, other in ((Direction.CLIENT, Direction.SERVER), (Direction.SERVER, Direction.CLIENT)):
+        if not connection.half(other).seen:
+            yield Note(text=_ONE_HALF[direction], protocol=protocol, flow=flow)
+    for direction, hole in holes.items():
+        values = (("count", hole.count), ("bytes", hole.bytes), ("first", hole.first), ("last", hole.last))
+        yield Note(
+            text=(_HOLE if hole.count == 1 else _HOLES)[direction],
+            values=values,
+            protocol=protocol,
+            flow=flow,
+            packets=tuple(sorted({hole.first, hole.last})),
+            time_ns=hole.time_ns,
+            damage=True,
+        )
+    for note in connection.notes:
+        yield Note(
+            text=note.text,
+            values=note.values,
+            protocol=protocol,
+            flow=flow,
+            packets=note.packets,
+            time_ns=note.time_ns,
+        )
+
+
+def of_capture(*, packets: int, segments: int, others: int, crowded_out: int) -> Iterator[Note]:
+    """Yield what is to be said of a whole capture.
+
+    Args:
+        packets: number of packets.
+        segments: number of TCP segments in them.
+        others: number of connections that carried no mail protocol.
+        crowded_out: number of connections that ended because too many were open.
+    """
+    if packets and not segments:
+        yield Note(text=N_("None of the {packets} packets carries TCP."), values=(("packets", packets),))
+    if others:
+        text = N_("{count} TCP connections carried no mail protocol.")
+        if others == 1:
+            text = N_("One TCP connection carried no mail protocol.")
+        yield Note(text=text, values=(("count", others),))
+    if crowded_out:
+        text = N_("Too many connections were open at once; {count} silent ones were given up.")
+        yield Note(text=text, values=(("count", crowded_out),))
