@@ -34,12 +34,16 @@ def transcribe(packets: Iterable[Packet], leaks: Iterable[Leak]) -> tuple[Conver
         for segment in decoder.decode(packet):
             if isinstance(segment, Segment):
                 _keep(records, reassembler.feed(segment))
+    ended = {number for number, record in records.items() if record.ended}
     _keep(records, reassembler.close())
     spans: dict[int, list[tuple[Span, Field]]] = {}
     for leak in leaks:
         found = spans.setdefault(leak.evidence.flow.number, [])
         found += [(span, leak.field) for span in leak.evidence.spans]
-    return tuple(records[number].conversation(spans.get(number, [])) for number in sorted(records))
+    return tuple(
+        records[number].conversation(spans.get(number, []), ended=number in ended)
+        for number in sorted(records)
+    )
 
 
 def _keep(
@@ -59,10 +63,17 @@ class _Record:
         self._dialogue = Dialogue(connection.flow.server.port)
         self._cutters = {direction: Cutter(direction) for direction in Direction}
         self._count = 0
+        self._ends = 0
+
+    @property
+    def ended(self) -> bool:
+        """Return whether both directions have ended, by FIN or by RST (RFC 9293, section 3.6)."""
+        return self._ends == len(Direction)
 
     def hear(self, direction: Direction, item: Chunk | Gap | None) -> None:
         """Take the next thing that one direction said; None is its end."""
         if item is None:
+            self._ends += 1
             self._cutters[direction].close()
             self._dialogue.close(direction)
         else:
@@ -70,20 +81,24 @@ class _Record:
             self._cutters[direction].feed(self._count, item)
             self._dialogue.feed(direction, item)
 
-    def conversation(self, leaks: Sequence[tuple[Span, Field]]) -> Conversation:
-        """Return the finished conversation; `leaks` are the spans to mark."""
+    def conversation(self, leaks: Sequence[tuple[Span, Field]], *, ended: bool) -> Conversation:
+        """Return the finished conversation.
+
+        Args:
+            leaks: the spans to mark.
+            ended: whether the capture shows its end.
+        """
         client, server = self._cutters[Direction.CLIENT], self._cutters[Direction.SERVER]
         marks = _marks([utterance for _, utterance in client.said + server.said], leaks)
         said = sorted(client.said + server.said, key=lambda each: each[0])
-        halves = self._connection.halves
+        begun = all(half.syn is not None for half in self._connection.halves)
         return Conversation(
             flow=self._connection.flow,
             protocol=self._dialogue.protocol,
             utterances=tuple(
                 replace(utterance, marks=tuple(sorted(marks[utterance.span]))) for _, utterance in said
             ),
-            complete=all(half.syn is not None and half.end is not None for half in halves)
-            and not client.holes + server.holes,
+            complete=begun and ended and not client.holes + server.holes,
             client_bytes=client.bytes,
             server_bytes=server.bytes,
         )

@@ -1,0 +1,1 @@
+"""The lesson: scenarios run for real, listened to, and told as a story."""

@@ -193,16 +193,19 @@ def _in_child(attempt: Callable[[], None]) -> None:
     if (count := namespace.threads()) > 1:
         raise NamespaceError(Step.THREADS, f"{count} threads")
     answer, answering = os.pipe()
+    # An interrupt between fork and try would unwind the child into the parent's code, or forget the child.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     child = os.fork()
     if child == 0:
         _answer(attempt, answering)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(answering)
         _raise_answer(answer)
     finally:
-        os.close(answer)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(answer)
 
 
 def _answer(attempt: Callable[[], None], pipe: int) -> NoReturn:

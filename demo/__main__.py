@@ -1,0 +1,106 @@
+"""The command `mailtap demo`: runs scenarios and tells what was heard."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Final
+
+from mailtap.demo import shell
+from mailtap.demo.scenarios import BY_NAME, SCENARIOS
+from mailtap.demo.shell import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailtap.capture.language import Say
+    from mailtap.demo.scenarios import Scenario
+
+EXAMPLES: Final = """\
+what to run:
+  SCENARIO                 one scenario, told as a story (see: mailtap demo list)
+  list                     the scenarios
+  matrix                   every scenario, and a table of what each still leaks
+  doctor                   what this machine can do, and what is missing
+
+examples:
+  mailtap demo plain       a password and a mail fall off the wire
+  mailtap demo tls --pcap closed.pcap --keys open.pcapng
+                           the same capture for Wireshark twice, opaque and readable
+  mailtap demo apop --wordlist words.txt
+                           guess the password with words of your own
+
+exit codes:
+  0 as expected   1 the wire did not show what the scenario says   2 usage
+  3 this machine cannot listen (mailtap demo doctor says why)      130 interrupted"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `mailtap demo` and return its exit code."""
+    shell.end_like_interrupt()
+    options = _parser().parse_args(arguments)
+    say = shell.speak(options)
+    match options.what:
+        case "list":
+            return _list(say)
+        case "doctor":
+            from mailtap.demo import checkup  # noqa: PLC0415  # each door opens only its own room
+
+            return checkup.main(options, say)
+        case "matrix":
+            wanted: tuple[Scenario, ...] = SCENARIOS
+        case name if name in BY_NAME:
+            wanted = (BY_NAME[name],)
+        case name:
+            return _unknown(name, say)
+    from mailtap.demo import lesson  # noqa: PLC0415
+
+    return lesson.teach(wanted, options, say)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mailtap demo",
+        description="Send and fetch a mail on this machine, listen on the wire, and tell what leaked.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", metavar="SCENARIO", help="a scenario, or list, matrix, doctor")
+    shell.add_reading_options(parser)
+    parser.add_argument("--pcap", metavar="FILE", help="keep the capture, for Wireshark (.pcap, or .pcapng)")
+    parser.add_argument(
+        "--keys",
+        metavar="FILE",
+        help="keep it readable: with the TLS keys inside (.pcapng)",
+    )
+    parser.add_argument("--wordlist", metavar="FILE", help="words to guess passwords with, one a line")
+    parser.add_argument(
+        "--rung",
+        choices=("private-network", "root-network", "host-loopback", "relay"),
+        help="where to run (default: the best that works here)",
+    )
+    parser.add_argument("--no-witness", action="store_true", help="do not ask tshark for a second opinion")
+    return parser
+
+
+def _list(say: Say) -> int:
+    console = shell.console()
+    width = max(len(scenario.name) for scenario in SCENARIOS)
+    for scenario in SCENARIOS:
+        console.print(f"{scenario.name:{width}}  {say(scenario.title)}")
+    return Exit.DONE
+
+
+def _unknown(name: str, say: Say) -> int:
+    console = shell.console(stderr=True)
+    console.print(say("There is no scenario {name!r}. There are:", name=name))
+    for scenario in SCENARIOS:
+        console.print(f"  {scenario.name}: {say(scenario.title)}")
+    return Exit.USAGE
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(shell.INTERRUPTED)

@@ -1,0 +1,62 @@
+"""The command `mailtap`: says what there is, and hands over to one of its three parts."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PARTS: Final = {
+    "demo": "mailtap.demo.__main__",
+    "capture": "mailtap.capture.__main__",
+    "servers": "mailtap.demo.serve",
+}
+
+INTERRUPTED: Final = 130  # as in `shell`, which is too heavy to import before it is needed
+USAGE: Final = 2
+
+HELP: Final = """\
+mailtap: see what an eavesdropper sees when mail crosses a network.
+
+  mailtap demo SCENARIO     send and fetch a mail, listen on the wire, tell what leaked
+  mailtap demo list         the scenarios
+  mailtap capture FILE...   what leaks in capture files (pcap, pcapng); - is standard input
+  mailtap servers           toy mail servers for a mail program of your own
+
+Each has --help of its own. Start with: mailtap demo plain, then: mailtap demo tls
+Everything happens on this machine's own loopback or in a private network; no other
+interface is ever listened to."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one part and return its exit code.
+
+    Args:
+        arguments: the command line without the program's name; by default the process's own.
+    """
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if first in PARTS:
+        part = import_module(PARTS[first])
+        code: int = part.main(rest)
+        return code
+    if first in ("-h", "--help"):
+        print(HELP)  # noqa: T201
+        return 0
+    if first == "--version":
+        from importlib.metadata import version  # noqa: PLC0415  # rarely asked for
+
+        print(f"mailtap {version('mailtap')}")  # noqa: T201
+        return 0
+    problem = f"mailtap: there is no {first!r}.\n\n" if first else ""
+    print(problem + HELP, file=sys.stderr)  # noqa: T201
+    return USAGE

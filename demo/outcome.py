@@ -1,0 +1,107 @@
+"""What one run of a scenario showed: what was heard, what was expected, and whether the two agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailtap.capture.model import Field, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailtap.capture.model import Conversation, Endpoint, Flow, Leak, Note, Packet
+    from mailtap.demo.guessing import Attempt
+    from mailtap.demo.scenarios import Hop, Scenario
+
+Fields = dict["Hop", tuple[Field, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One run of one scenario, from the capture alone; the expectation is only compared with it.
+
+    Attributes:
+        scenario: the row that ran.
+        rung: where it ran (`private-network`, `root-network`, `host-loopback`, `relay`).
+        servers: for each hop, the endpoint that the mail program connected to.
+        packets: the capture.
+        dropped: packets that the capture lost.
+        delivered: whether the mail that was fetched is the mail that was sent.
+        leaks: what the listener heard on the wire, in the order seen.
+        notes: why it did not hear more.
+        conversations: every flow as the eavesdropper saw it.
+        attempts: for each digest that was heard, the attempt to guess the password behind it.
+        key_log: the TLS session keys (NSS key log format), kept by the server for teaching; may be empty.
+        failures: what went wrong in the run itself, in plain English; empty in a good run.
+    """
+
+    scenario: Scenario
+    rung: str
+    servers: Mapping[Hop, Endpoint]
+    packets: tuple[Packet, ...]
+    dropped: int
+    delivered: bool
+    leaks: tuple[Leak, ...]
+    notes: tuple[Note, ...]
+    conversations: tuple[Conversation, ...]
+    attempts: tuple[Attempt, ...] = ()
+    key_log: bytes = b""
+    failures: tuple[str, ...] = ()
+
+    def hop(self, flow: Flow) -> Hop | None:
+        """Return the hop that a flow belongs to; None for a flow that is not the lesson's."""
+        return next((hop for hop, server in self.servers.items() if server == flow.server), None)
+
+    @property
+    def expected(self) -> Fields:
+        """The fields that the scenario's row expects to leak, sorted, for each hop."""
+        return {hop: tuple(sorted(fields)) for hop, fields in self.scenario.expected.items()}
+
+    @property
+    def leaked(self) -> Fields:
+        """The fields that were on the wire (guessed ones are not), sorted, for each hop."""
+        heard = [(self.hop(leak.evidence.flow), leak.field) for leak in self.leaks if not leak.guessed]
+        return {hop: tuple(sorted({field for where, field in heard if where is hop})) for hop in self.servers}
+
+    @property
+    def unexpected(self) -> Fields:
+        """The fields that leaked and should not have, for each hop that has any."""
+        return _less(self.leaked, self.expected)
+
+    @property
+    def missing(self) -> Fields:
+        """The fields that should have leaked and did not, for each hop that has any."""
+        return _less(self.expected, self.leaked)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that makes this run no evidence: failures of the run, and a capture that is not whole."""
+        problems = list(self.failures)
+        if self.dropped:
+            problems.append(f"the capture dropped {self.dropped} packets, so silence proves nothing")
+        if not self.delivered:
+            problems.append("the mail that was fetched is not the mail that was sent")
+        for hop, server in self.servers.items():
+            flows = [talk for talk in self.conversations if talk.flow.server == server]
+            if not flows:
+                problems.append(f"the listener saw nothing of the {hop} hop")
+            elif not all(talk.complete for talk in flows):
+                problems.append(f"the listener did not see the {hop} hop from start to end")
+        return tuple(problems)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run is sound evidence and the wire agreed with the expectation."""
+        return not (self.unexpected or self.missing or self.problems)
+
+    @property
+    def opaque(self) -> bool:
+        """Whether every hop was inside TLS."""
+        return all(talk.protocol is Protocol.TLS for talk in self.conversations)
+
+
+def _less(some: Fields, others: Fields) -> Fields:
+    """Return what `some` has and `others` lacks, for each hop that has any."""
+    rest = {hop: tuple(f for f in fields if f not in others.get(hop, ())) for hop, fields in some.items()}
+    return {hop: fields for hop, fields in rest.items() if fields}

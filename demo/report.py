@@ -1,0 +1,57 @@
+"""An outcome as JSON objects, for programs: one for each leaked field, and one summary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mailtap.capture.model import Leak
+from mailtap.capture.report import to_json
+from mailtap.capture.witness import Agreement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailtap.capture.witness import Verdict
+    from mailtap.demo.outcome import Fields, Outcome
+
+Object = dict[str, Any]
+
+
+def leak_objects(outcome: Outcome, file: str | None, *, mask: bool) -> Iterator[Object]:
+    """Yield an object for each leak and then for each note, with the scenario and the hop.
+
+    Args:
+        outcome: the run.
+        file: the capture file that was kept, if any.
+        mask: whether passwords, tokens and digests stand as stars.
+    """
+    for item in (*outcome.leaks, *outcome.notes):
+        flow = item.evidence.flow if isinstance(item, Leak) else item.flow
+        place = {"scenario": outcome.scenario.name, "hop": outcome.hop(flow) if flow else None}
+        yield {**to_json(item, file, mask=mask), **place}
+
+
+def summary_object(outcome: Outcome, verdict: Verdict) -> Object:
+    """Return the summary of a run: what leaked against what was expected to.
+
+    Args:
+        outcome: the run.
+        verdict: what the second witness says.
+    """
+    return {
+        "scenario": outcome.scenario.name,
+        "ok": outcome.ok and verdict.agreement is not Agreement.DISAGREES,
+        "expected": _plain(outcome.expected),
+        "leaked": _plain(outcome.leaked),
+        "unexpected": _plain(outcome.unexpected),
+        "missing": _plain(outcome.missing),
+        "rung": outcome.rung,
+        "packets": len(outcome.packets),
+        "dropped": outcome.dropped,
+        "witness": str(verdict.agreement),
+        "problems": list(outcome.problems),
+    }
+
+
+def _plain(fields: Fields) -> dict[str, list[str]]:
+    return {str(hop): [str(field) for field in names] for hop, names in fields.items()}

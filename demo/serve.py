@@ -1,0 +1,232 @@
+"""The command `mailtap servers`: the toy servers, for a mail program of your own, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+from tabulate import tabulate
+
+from mailtap.capture.language import N_
+from mailtap.capture.live import CaptureUnavailable
+from mailtap.capture.model import Leak, Note
+from mailtap.capture.pipeline import Listener
+from mailtap.capture.report import printable, to_json
+from mailtap.demo import cast, dialogue, shell, stage
+from mailtap.demo.lab import Rung, enter, probe
+from mailtap.demo.reader import Reader
+from mailtap.demo.shell import Exit
+from mailtap.demo.words import FIELDS
+from mailtap.servers import LabCertificates, Security, ServerProtocol, ServersError, Service
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+
+    from mailtap.capture.language import Say
+    from mailtap.capture.model import Packet
+    from mailtap.demo.lab import Lab
+    from mailtap.servers import ToyServers
+
+SMTP, POP3 = ServerProtocol.SMTP, ServerProtocol.POP3
+CLEAR: Final = ("PLAIN", "LOGIN")
+EVERYTHING: Final = (*CLEAR, "CRAM-MD5")
+
+# What each option starts; without any, `all`.
+OFFERS: Final[Mapping[str, tuple[Service, ...]]] = {
+    "all": (
+        Service(protocol=SMTP, security=Security.STARTTLS, port=25, mechanisms=EVERYTHING),
+        Service(protocol=SMTP, security=Security.TLS, port=465, mechanisms=EVERYTHING),
+        Service(protocol=POP3, security=Security.STARTTLS, port=110, mechanisms=EVERYTHING, apop=True),
+        Service(protocol=POP3, security=Security.TLS, port=995, mechanisms=EVERYTHING, apop=True),
+    ),
+    "plain": (
+        Service(protocol=SMTP, security=Security.PLAIN, port=25, mechanisms=CLEAR),
+        Service(protocol=POP3, security=Security.PLAIN, port=110, mechanisms=CLEAR),
+    ),
+    "apop": (
+        Service(protocol=SMTP, security=Security.PLAIN, port=25, mechanisms=("CRAM-MD5",)),
+        Service(protocol=POP3, security=Security.PLAIN, port=110, user_pass=False, apop=True),
+    ),
+    "starttls": (
+        Service(protocol=SMTP, security=Security.STARTTLS, port=587, mechanisms=CLEAR, clear_login=False),
+        Service(protocol=POP3, security=Security.STARTTLS, port=110, mechanisms=CLEAR, clear_login=False),
+    ),
+    "tls": (
+        Service(protocol=SMTP, security=Security.TLS, port=465, mechanisms=CLEAR),
+        Service(protocol=POP3, security=Security.TLS, port=995, mechanisms=CLEAR),
+    ),
+}
+
+HELP: Final = {
+    "plain": "SMTP and POP3 in clear",
+    "apop": "APOP and CRAM-MD5, nothing else",
+    "starttls": "STARTTLS and STLS; no login before TLS",
+    "tls": "SMTP and POP3 over SSL/TLS from the first byte",
+}
+
+SECURITY: Final = {
+    Security.PLAIN: N_("none"),
+    Security.STARTTLS: "STARTTLS",
+    Security.TLS: "SSL/TLS",
+}
+_BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `mailtap servers` and return its exit code."""
+    shell.end_like_interrupt()
+    options = _parser().parse_args(arguments)
+    say = shell.speak(options)
+    aside = shell.console(stderr=True)
+    try:
+        return _serve(options, say)
+    except CaptureUnavailable as error:
+        aside.print(say(str(error)))
+        return Exit.CANNOT_LISTEN
+    except (ServersError, OSError) as error:
+        aside.print(say(str(error)))
+        return Exit.FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mailtap servers",
+        description="Toy mail servers on this machine, for a mail program of your own, until Ctrl-C.",
+        epilog="Without a choice, all of it is offered: in clear, STARTTLS, and over SSL/TLS.",
+    )
+    shell.add_reading_options(parser)
+    choice = parser.add_mutually_exclusive_group()
+    for name, text in HELP.items():
+        choice.add_argument(
+            f"--{name}", action="store_const", dest="offer", const=name, default="all", help=text
+        )
+    parser.add_argument("--tap", action="store_true", help="print what leaks while the mail program talks")
+    parser.add_argument("--ca", metavar="FILE", help="where to write the certificate to trust")
+    return parser
+
+
+def _serve(options: Namespace, say: Say) -> int:
+    """Start the servers, say how to reach them, and hear or wait until interrupted."""
+    lab = _lab(tap=options.tap)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mailtap-"))
+        certificates = LabCertificates()
+        ca = Path(options.ca or Path(folder, "mailtap-ca.pem")).absolute()
+        ca.write_bytes(certificates.ca_pem)
+        offered = dict(enumerate(OFFERS[options.offer]))
+        servers, services = stack.enter_context(stage.open_servers(offered, lab, certificates))
+        _fill_mailbox(servers)
+        endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
+        packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
+        if options.tap:
+            well_known = {str(key): service.port for key, service in offered.items()}
+            tap = lab.tap(endpoints, well_known=well_known, on_packet=packets.put, keep=False)
+            endpoints = stack.enter_context(tap).endpoints
+        tell = Overheard(shell.console(), options, say)
+        tell.settings([(service, endpoints[str(key)]) for key, service in offered.items()], ca)
+        _hear(packets, tell)
+    return Exit.DONE
+
+
+def _lab(*, tap: bool) -> Lab:
+    """Return where a mail program of this machine can reach the servers: its own loopback."""
+    listens = not tap or probe(Rung.HOST_LOOPBACK).works
+    return enter(Rung.HOST_LOOPBACK if listens else Rung.RELAY)
+
+
+def _fill_mailbox(servers: ToyServers) -> None:
+    """Put a mail into Taro's mailbox, so that there is something to fetch."""
+    mail = cast.compose(datetime.now(UTC))
+    servers.mailboxes[cast.TARO.username].add(mail, sender=cast.HANAKO.address)
+
+
+def _hear(packets: queue.SimpleQueue[Packet], tell: Overheard) -> None:
+    """Tell what leaks, packet by packet, until Ctrl-C."""
+    listener = Listener()
+    try:
+        while True:
+            try:
+                tell.heard(listener.feed(packets.get(timeout=_BEAT)))
+            except queue.Empty:
+                continue
+    finally:
+        while not packets.empty():
+            tell.heard(listener.feed(packets.get_nowait()))
+        tell.heard(listener.close())
+
+
+class Overheard:
+    """Prints the settings for a mail program, and what leaks when it talks."""
+
+    def __init__(self, console: Console, options: Namespace, say: Say) -> None:
+        self._console = console
+        self._reader = Reader(say, console.width, options.mask)
+        self._json = options.json
+        self._tap = options.tap
+
+    def settings(self, services: Sequence[tuple[Service, tuple[str, int]]], ca: Path) -> None:
+        """Print what to type into a mail program; with JSON, to standard error."""
+        say = self._reader.say
+        out = shell.console(stderr=True) if self._json else self._console
+        heads = [say("protocol"), say("host"), say("port"), say("security"), say("login")]
+        rows = [
+            [service.protocol.upper(), host, port, say(SECURITY[service.security]), _logins(service)]
+            for service, (host, port) in services
+        ]
+        out.print(tabulate(rows, heads, tablefmt="rounded_outline"), soft_wrap=True)
+        for person in (cast.HANAKO, cast.TARO):
+            out.print(
+                say(
+                    "{name}: address {address}, user name {username}, password {password}",
+                    name=say(person.name),
+                    address=person.address,
+                    username=person.username,
+                    password=person.password,
+                )
+            )
+        out.print(say("Certificate of the authority to trust, for TLS: {file}", file=ca), soft_wrap=True)
+        out.print(say("Heard on the wire, as it happens:") if self._tap else say("Running."), end=" ")
+        out.print(say("Ctrl-C ends it."))
+
+    def heard(self, items: Iterable[Leak | Note]) -> None:
+        """Print leaks and notes, one a line, at once."""
+        for item in items:
+            if self._json:
+                self._console.file.write(json.dumps(to_json(item, None, mask=self._reader.mask)) + "\n")
+                self._console.file.flush()
+            elif isinstance(item, Leak):
+                self._console.print(self._leak(item), soft_wrap=True)
+            else:
+                self._console.print(self._note(item), soft_wrap=True)
+
+    def _leak(self, leak: Leak) -> Text:
+        evidence = leak.evidence
+        time = datetime.fromtimestamp(evidence.time_ns / 1e9, UTC).astimezone()
+        who = f"{leak.protocol.upper()} {evidence.flow.client.port}"
+        line = Text(f"{time:%H:%M:%S} {who:<10} ").append(self._reader.say(FIELDS[leak.field]), "bold")
+        return line.append(": ").append(dialogue.value(leak, self._reader), "bold red")
+
+    def _note(self, note: Note) -> Text:
+        return Text(" " * 9 + printable(self._reader.say(note.text, **dict(note.values))), "bright_black")
+
+
+def _logins(service: Service) -> str:
+    """Return the ways to log in that a service offers."""
+    pop3 = service.protocol is ServerProtocol.POP3
+    ways = (*(["USER/PASS"] if pop3 and service.user_pass else []), *(["APOP"] if service.apop else []))
+    return ", ".join((*ways, *service.mechanisms))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What the commands share of the shell around them: language, terminal, exit codes, interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from rich.console import Console
+
+import mailtap.capture
+from mailtap.capture import language
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from types import FrameType
+
+    from mailtap.capture.language import Say
+
+WIDEST: Final = 100  # columns: longer lines are hard to read, on a projector above all
+NARROWEST: Final = 60
+INTERRUPTED: Final = 130  # what a shell reports for a program ended by Ctrl-C
+
+
+class Exit(IntEnum):
+    """Exit codes of `mailtap`."""
+
+    DONE = 0
+    FAILED = 1  # the expectation did not hold, or the input was damaged
+    USAGE = 2
+    CANNOT_LISTEN = 3
+
+
+def add_reading_options(parser: ArgumentParser) -> None:
+    """Add the options that say how a command speaks to its reader."""
+    parser.add_argument(
+        "--lang", choices=language.LANGUAGES, help="language of everything people read (default: from LANG)"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON for programs: one object a line")
+    parser.add_argument("--mask", action="store_true", help="passwords and digests as stars, for a projector")
+
+
+def speak(options: Namespace) -> Say:
+    """Return the `say` of the language asked for."""
+    here = Path(__file__).parent
+    code = options.lang or language.from_environment(os.environ)
+    return language.load(code, here / "locale", Path(mailtap.capture.__file__).parent / "locale")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that colours only a terminal (and never with NO_COLOR), as wide as is good to read."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character must not end the lesson
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    made.width = max(NARROWEST, min(made.width, WIDEST))
+    return made
+
+
+def end_like_interrupt() -> None:
+    """Let SIGTERM and SIGHUP end the program the way Ctrl-C does: with everything cleaned up."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)

@@ -1,0 +1,64 @@
+"""What the lesson calls things, for people to read: the names of fields, hops, rungs and protocols."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from mailtap.capture.language import N_
+from mailtap.capture.model import Field
+from mailtap.demo.scenarios import Hop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailtap.capture.language import Say
+
+FIELDS: Final = {
+    Field.USERNAME: N_("user name"),
+    Field.PASSWORD: N_("password"),
+    Field.TOKEN: N_("token"),
+    Field.DIGEST: N_("digest"),
+    Field.SENDER: N_("sender"),
+    Field.RECIPIENT: N_("recipient"),
+    Field.SUBJECT: N_("subject"),
+    Field.BODY: N_("body"),
+    Field.ATTACHMENT: N_("attachment"),
+    Field.SERVER_NAME: N_("server name"),
+}
+
+HOPS: Final = {Hop.SUBMIT: N_("sending"), Hop.RELAY: N_("relaying"), Hop.FETCH: N_("fetching")}
+
+PLACES: Final = {
+    "private-network": N_("a private network of this machine"),
+    "root-network": N_("a private network of this machine, opened as root"),
+    "host-loopback": N_("the loopback interface of this machine"),
+    "relay": N_("a relay on this machine's loopback (this system lets nobody listen there)"),
+}
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return ascending numbers with runs joined: `7`, `7, 9`, `12-18`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ", ".join("-".join(map(str, run)) for run in runs)
+
+
+def duration(seconds: float, say: Say) -> str:
+    """Return a length of time in its largest unit of which there is more than one: `3 hours`."""
+    for length, text in _UNITS:
+        if seconds >= 2 * length:
+            return say(text, count=f"{seconds / length:,.0f}")
+    return say(N_("{count} seconds"), count=f"{seconds:.2f}")
+
+
+_UNITS: Final = (
+    (31_557_600, N_("{count} years")),
+    (86_400, N_("{count} days")),
+    (3_600, N_("{count} hours")),
+    (60, N_("{count} minutes")),
+    (1, N_("{count} seconds")),
+)

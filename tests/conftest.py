@@ -1,0 +1,26 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# Set where everything that tests need is installed: then a skip is a failure, unless its reason begins
+# with "only" ("only for an ordinary user: root may write everywhere").
+NO_SKIPS = "MAILTAP_NO_SKIPS"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get(NO_SKIPS):
+        reason = str(report.longrepr[2]).removeprefix("Skipped: ")  # file, line, reason
+        if not reason.startswith("only "):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was skipped, and {NO_SKIPS} is set: {reason}"
+    return report
