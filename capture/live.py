@@ -14,12 +14,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.decode import Decoder
-from mailtap.capture.loopback import BUFFER, LOOPBACK, CaptureUnavailable, Frame, LoopbackSocket
+from mailtap.capture.loopback import (
+    BUFFER,
+    LOOPBACK,
+    CaptureUnavailable,
+    Frame,
+    InterfaceRefused,
+    LoopbackSocket,
+)
 from mailtap.capture.model import Packet, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import TracebackType
+
+__all__ = ["CaptureUnavailable", "InterfaceRefused", "LiveCapture", "Recording"]
 
 _PATIENCE: Final = 5.0  # seconds to wait for a mark; it takes milliseconds, and more on a machine in distress
 _REPEAT: Final = 0.1  # seconds after which a mark is sent again: the kernel may have dropped it
@@ -202,7 +211,7 @@ class LiveCapture:
                 self._ending = self._ending or mark == _STOP
                 self._changed.notify_all()
             return
-        packet = Packet(self._count + 1, frame.time_ns, frame.link_type, frame.data, len(frame.data))
+        packet = Packet(self._count + 1, frame.time_ns, frame.link_type, frame.data, frame.length)
         if self._ports and not self._is_ours(packet):
             return
         self._count += 1

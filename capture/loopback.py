@@ -6,11 +6,14 @@ large, and what the kernel had to drop is counted (packet(7)).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
 import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from mailtap.capture.ring import SOL_PACKET, Ring
 
 if sys.platform != "win32":
     import fcntl
@@ -19,17 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOOPBACK: Final = {"linux": "lo", "win32": r"\Device\NPF_Loopback"}.get(sys.platform, "lo0")
-BUFFER: Final = 64 * 1024 * 1024  # bytes; the kernel gives as much of it as it allows
+BUFFER: Final = 16 * 1024 * 1024  # bytes
 
 _SIOCGIFFLAGS: Final = 0x8913 if sys.platform == "linux" else 0xC0206911  # netdevice(7); sys/sockio.h
 _IFF_LOOPBACK: Final = 0x8
 
-_SOL_PACKET: Final = 263  # linux/socket.h
 _PACKET_STATISTICS: Final = 6  # linux/if_packet.h
 _PACKET_IGNORE_OUTGOING: Final = 23  # since Linux 4.20
-_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h
 
 _SNAPLEN: Final = 0x20000  # bytes: more than any frame on a loopback interface
+_RETURN: Final = 0x06  # the BPF instruction that says how much of a frame to keep (linux/filter.h)
 _BATCH: Final = 512  # frames handed over at a time
 _LINK_TYPES: Final = {"Ether": 1, "Loopback": 0, "LoopbackOpenBSD": 108, "IPv46": 101, "CookedLinux": 113}
 
@@ -47,13 +49,15 @@ class Frame(NamedTuple):
 
     Attributes:
         link_type: its LINKTYPE_ value.
-        time_ns: capture time in nanoseconds since 1970-01-01 UTC, to the microsecond.
+        time_ns: capture time in nanoseconds since 1970-01-01 UTC.
         data: the frame.
+        length: its length on the wire in bytes.
     """
 
     link_type: int
     time_ns: int
     data: bytes
+    length: int
 
 
 class _ScapySocket(Protocol):
@@ -112,19 +116,15 @@ class LoopbackSocket:
             raise CaptureUnavailable(_NOT_ALLOWED[sys.platform == "win32"]) from error
         except Exception as error:  # scapy raises OSError, ImportError, ValueError and its own, by system
             raise CaptureUnavailable(f"scapy cannot listen on {interface!r} here: {error}") from error
+        self._ring: Ring | None = None
         if sys.platform == "linux":
             try:
-                _prepare(self._socket.ins, buffer)
+                self._ring = _prepare(self._socket.ins, expression, buffer)
             except OSError as error:
                 self._socket.close()
                 raise CaptureUnavailable(
                     f"This kernel cannot capture each frame just once ({error}). Linux 4.20 or later can."
                 ) from error
-            # What came before the socket was ready may be there twice, or be someone else's.
-            while self.frames(0):
-                pass
-            self.dropped()
-            self._dropped = 0
 
     def frames(self, timeout: float) -> list[Frame]:
         """Return the frames that wait in the buffer, a batch at most.
@@ -135,9 +135,16 @@ class LoopbackSocket:
         Raises:
             OSError: the interface went away.
         """
-        frames: list[Frame] = []
         if not self._socket.select([self._socket], timeout):
-            return frames
+            return []
+        if self._ring is not None:
+            # The loopback interface of Linux speaks Ethernet.
+            return [Frame(1, time_ns, data, length) for time_ns, data, length in self._ring.take()]
+        return self._received()
+
+    def _received(self) -> list[Frame]:
+        """Return what scapy's own reading gives."""
+        frames: list[Frame] = []
         while len(frames) < _BATCH:
             try:
                 layer, data, time = self._socket.recv_raw(_SNAPLEN)
@@ -145,15 +152,16 @@ class LoopbackSocket:
                 break
             if layer is None or data is None or time is None:
                 break
-            # scapy's time is a float: it holds microseconds exactly, and no more.
-            frames.append(Frame(_LINK_TYPES.get(layer.__name__, 1), round(time * 1_000_000) * 1000, data))
+            # scapy's time is a float, which holds microseconds exactly and no more.
+            time_ns = round(time * 1_000_000) * 1000
+            frames.append(Frame(_LINK_TYPES.get(layer.__name__, 1), time_ns, data, len(data)))
         return frames
 
     def dropped(self) -> int:
         """Return how many frames the kernel has had to drop since the socket was opened."""
         if sys.platform == "linux":
             # Reading the counters resets them.
-            counters = self._socket.ins.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+            counters = self._socket.ins.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 8)
             self._dropped += struct.unpack("II", counters)[1]
         elif statistics := getattr(self._socket, "get_stats", None):
             self._dropped = statistics()[1] or 0
@@ -161,6 +169,8 @@ class LoopbackSocket:
 
     def close(self) -> None:
         """Close it; twice does no harm."""
+        if self._ring is not None:
+            self._ring.close()
         self._socket.close()
 
 
@@ -173,35 +183,55 @@ _NOT_ALLOWED: Final = {
 
 
 def _open(interface: str, expression: str) -> _ScapySocket:
-    """Open scapy's listening socket, with the filter where it can be compiled."""
+    """Open scapy's listening socket; on Linux without the filter, which `_prepare` sees to."""
+    from scapy.config import conf  # noqa: PLC0415
+    from scapy.error import Scapy_Exception  # noqa: PLC0415
+    from scapy.layers import l2  # noqa: F401, PLC0415  # scapy knows a link layer only once it is imported
+
     listen: Callable[..., _ScapySocket]
     if sys.platform == "linux":
-        import scapy.layers.l2  # noqa: PLC0415  # scapy knows a link layer only once it is imported
-        from scapy.arch.linux import L2ListenSocket as listen  # noqa: PLC0415, N813
+        from scapy.arch.linux import L2ListenSocket as listen  # noqa: N813, PLC0415
     else:
-        import scapy.arch.common  # noqa: PLC0415
-        import scapy.layers.l2  # noqa: F401, PLC0415
-        from scapy.config import conf  # noqa: PLC0415
-
         listen = conf.L2listen
-    if expression:
-        from scapy.error import Scapy_Exception  # noqa: PLC0415
-
-        try:
-            return listen(iface=interface, promisc=False, filter=expression)
-        except (ImportError, Scapy_Exception):
-            pass  # no libpcap to compile it
+        with contextlib.suppress(ImportError, Scapy_Exception):  # no libpcap to compile it
+            return listen(iface=interface, promisc=False, filter=expression or None)
     return listen(iface=interface, promisc=False)
 
 
-def _prepare(capture: socket.socket, buffer: int) -> None:
-    """Deliver each frame of the loopback once, as received, and give it room."""
-    capture.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
-    try:
-        capture.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer)
-    except PermissionError:  # outside root's own namespace the system's limit holds
-        capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+def _prepare(capture: socket.socket, expression: str, buffer: int) -> Ring | None:
+    """Deliver each frame of the loopback once, as received, and give it room: in a ring, where there are."""
+    capture.setsockopt(SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    if expression:
+        _attach(capture, expression)
     capture.settimeout(0)
+    # What came before may be there twice, or not be ours.
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            capture.recv(1)
+    capture.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 8)  # reading the counters resets them
+    try:
+        return Ring(capture, buffer)
+    except OSError:
+        capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        return None
+
+
+def _attach(capture: socket.socket, expression: str) -> None:
+    """Let the kernel filter, where libpcap is there to compile the expression."""
+    from scapy.arch.common import compile_filter, free_filter  # noqa: PLC0415
+    from scapy.data import DLT_EN10MB, SO_ATTACH_FILTER  # noqa: PLC0415
+    from scapy.libs.structures import sock_fprog  # noqa: PLC0415
+
+    try:
+        program = compile_filter(expression, linktype=DLT_EN10MB)
+    except ImportError:
+        return
+    # scapy has the filter cut each frame at 65,535 bytes; a full one on the loopback has 65,549.
+    for instruction in program.bf_insns[: program.bf_len]:
+        if instruction.code == _RETURN and instruction.k:
+            instruction.k = _SNAPLEN
+    capture.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, sock_fprog(program.bf_len, program.bf_insns))
+    free_filter(program)
 
 
 def _is_loopback(interface: str) -> bool | None:
