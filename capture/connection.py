@@ -173,7 +173,7 @@ class Connection:
             self._say(segment, _CONFLICT)
         if flags & FIN and half.end is None:
             half.end, half.end_needs = offset + len(payload) + cut, needs
-            half.shown = (packet, time_ns)
+            half.shown = half.shown if half.acked > half.next else (packet, time_ns)
         if flags & RST:
             half.acknowledge(sequence, packet, time_ns)  # the sender itself had sent up to there
         return True

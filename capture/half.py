@@ -73,7 +73,8 @@ class Half:
         end: offset of the FIN, where it was seen.
         end_needs: like `Early.needs`, of the FIN.
         ended: whether all up to the FIN was passed on.
-        shown: number and time of the packet that showed that there are bytes up to `acked` or `end`.
+        shown: number and time of the packet that first showed that there are bytes beyond `next`, by
+            its acknowledgement or its FIN.
         recent: the last chunks passed on, to compare repetitions with.
     """
 
@@ -123,7 +124,9 @@ class Half:
         if self.seen and not self.ended:
             reached = self.offset(sequence)
             if self.acked < reached < self.next + LARGEST_JUMP:
-                self.acked, self.shown = reached, (packet, time_ns)
+                if self.acked <= self.next:
+                    self.shown = (packet, time_ns)
+                self.acked = reached
 
     def rebase(self) -> None:
         """Count offsets from the first byte seen, now that it is known which one that is."""

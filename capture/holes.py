@@ -47,7 +47,9 @@ def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) 
             continue
         # One byte acknowledged beyond all that was seen is, as a rule, a FIN that the capture lacks.
         if target - half.next > 1 or reached is not None:
-            packet, time_ns = (half.early[0].packet, half.early[0].time_ns) if half.early else half.shown
+            seen = [half.shown] if half.acked > half.next or half.end is not None else []
+            seen += [(piece.packet, piece.time_ns) for piece in half.early[:1]]
+            packet, time_ns = min(seen)
             out.append((connection, half.direction, Gap(half.next, target - half.next, packet, time_ns)))
         half.move(target)
         return True

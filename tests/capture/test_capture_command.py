@@ -1,0 +1,280 @@
+"""The command `mailtap capture`: output, exit codes, streams, interruption."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import wire
+from wcwidth import wcswidth
+
+from mailtap.capture.__main__ import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHALLENGE = "<1896.697170952@dbc.mtview.ca.us>"
+PLAIN = [
+    ("S", b"+OK hello\r\n"),
+    ("C", b"USER mrose\r\n"),
+    ("S", b"+OK\r\n"),
+    ("C", b"PASS tanstaaf\r\n"),
+    ("S", b"+OK\r\n"),
+    ("C", b"QUIT\r\n"),
+    ("S", b"+OK\r\n"),
+]
+
+
+def apop(password: str) -> list[tuple[str, bytes]]:
+    digest = hashlib.md5((CHALLENGE + password).encode()).hexdigest()
+    return [
+        ("S", f"+OK hello {CHALLENGE}\r\n".encode()),
+        ("C", f"APOP mrose {digest}\r\n".encode()),
+        *PLAIN[4:],
+    ]
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(wire.pcap(wire.conversation(PLAIN)))
+    return path
+
+
+def records(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_table_for_people(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(capture), "--lang", "en"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[-4:] for line in out.splitlines()[2:]] == [
+        ["mrose", "USER/PASS", "yes", "6"],
+        ["tanstaaf", "USER/PASS", "yes", "10"],
+    ]
+    assert err == ""
+
+
+def test_columns_line_up_in_japanese(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "ja.pcap"
+    turns = [(side, text.replace(b"tanstaaf", "ひみつ".encode())) for side, text in PLAIN]
+    path.write_bytes(wire.pcap(wire.conversation(turns)))
+    assert main([str(path), "--lang", "en"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    starts = {wcswidth(line[: line.index("USER/PASS")]) for line in lines[2:]}
+    assert len(starts) == 1
+
+
+def test_json_lines(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", str(capture)]) == 0
+    heard = records(capsys.readouterr().out)
+    assert [(record["field"], record["value"], record["packets"]) for record in heard] == [
+        ("username", "mrose", [6]),
+        ("password", "tanstaaf", [10]),
+    ]
+    assert {record["file"] for record in heard} == {str(capture)}
+
+
+def test_a_mask_leaves_no_password_anywhere(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for options in (["--json"], []):
+        assert main(["--mask", *options, str(capture)]) == 0
+        out, err = capsys.readouterr()
+        assert "tanstaaf" not in out + err
+        assert "********" in out
+
+
+def test_several_files_are_counted_apart(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = capture.with_suffix(".gz")
+    packed.write_bytes(gzip.compress(capture.read_bytes()))
+    assert main(["--json", str(capture), str(packed)]) == 0
+    heard = records(capsys.readouterr().out)
+    assert [record["file"] for record in heard] == [str(capture)] * 2 + [str(packed)] * 2
+    assert {record["flow"] for record in heard} == {1}
+    assert main([str(capture), str(packed)]) == 0
+    assert f"== {packed}" in capsys.readouterr().out
+
+
+def test_a_missing_file_is_named_and_the_others_are_read(
+    capture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = capture.with_name("absent.pcap")
+    assert main(["--lang", "en", str(absent), str(capture)]) == 2
+    out, err = capsys.readouterr()
+    assert "tanstaaf" in out
+    assert err == f"Cannot read {absent}: No such file or directory.\n"
+
+
+def test_damage_is_told_and_all_that_was_readable_too(
+    capture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture.write_bytes(capture.read_bytes()[:-5])
+    assert main(["--lang", "en", str(capture)]) == 1
+    out, err = capsys.readouterr()
+    assert "tanstaaf" in out
+    assert "The capture file ends within packet" in err
+    assert main(["--json", str(capture)]) == 1
+    last = records(capsys.readouterr().out)
+    assert [record["note"][:33] for record in last if record["field"] is None] == [
+        "The capture file ends within pack"
+    ]
+
+
+def test_nothing_leaked_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "none.pcap"
+    path.write_bytes(wire.pcap([]))
+    assert main(["--lang", "en", str(path)]) == 0
+    assert capsys.readouterr().out == "Nothing leaked that this listener can hear.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param([], "Give capture files to read", id="nothing"),
+        pytest.param(["--live", "x.pcap"], "not both", id="live and files"),
+        pytest.param(["-", "-"], "once only", id="standard input twice"),
+        pytest.param(["--wordlist", "/absent", "x.pcap"], "/absent", id="no word list"),
+    ],
+)
+def test_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--lang", "en", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_usage_and_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--frobnicate"])
+    assert ended.value.code == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert "tcpdump -i lo -w - | mailtap capture -" in out
+    assert "exit codes" in out
+
+
+def test_an_interface_of_others_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--lang", "en", "--live", "--interface", "eth0"]) == 3
+    assert "eth0" in capsys.readouterr().err
+
+
+# --- guessing ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "guessed"),
+    [
+        pytest.param([], [], id="not in the bundled list"),
+        pytest.param(["--wordlist", "words"], ["Xyzzy plugh 9"], id="own list"),
+        pytest.param(["--wordlist", "words", "--no-guess"], [], id="no guessing"),
+    ],
+)
+def test_a_digest_gives_up_a_password_in_the_list(
+    options: list[str], guessed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, words = tmp_path / "apop.pcap", tmp_path / "words"
+    path.write_bytes(wire.pcap(wire.conversation(apop("Xyzzy plugh 9"))))
+    words.write_text("one\nXyzzy plugh 9\n")
+    given = [str(words) if option == "words" else option for option in options]
+    assert main(["--json", *given, str(path)]) == 0
+    heard = records(capsys.readouterr().out)
+    assert [record["field"] for record in heard][:2] == ["username", "digest"]
+    assert [record["value"] for record in heard if record.get("guessed")] == guessed
+
+
+def test_the_bundled_list_has_the_commonest_passwords(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "apop.pcap"
+    path.write_bytes(wire.pcap(wire.conversation(apop("password"))))
+    assert main(["--lang", "en", str(path)]) == 0
+    assert "password (guessed)" in capsys.readouterr().out
+
+
+# --- as a process ------------------------------------------------------------------------------------
+
+COMMAND = [sys.executable, "-m", "mailtap.capture", "--lang", "en"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "", **more}
+
+
+def test_leaks_on_standard_input_come_before_its_end(capture: Path) -> None:
+    """The pipe stays open until the password was printed: without that, this would wait for ever."""
+    with subprocess.Popen(
+        [*COMMAND, "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(capture.read_bytes())
+        process.stdin.flush()
+        heard = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.stdin.close()
+        assert process.wait(30) == 0
+    assert [record["value"] for record in heard] == ["mrose", "tanstaaf"]
+    assert {record["file"] for record in heard} == {"-"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send an interrupt to one process")
+def test_an_interrupt_ends_with_130_and_no_traceback(capture: Path) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, "-"], **pipes) as process:
+        process.stdin.write(capture.read_bytes())
+        process.stdin.flush()
+        assert b"mrose" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def test_a_reader_who_has_had_enough_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "many.pcap"
+    many = [
+        packet
+        for number in range(400)
+        for packet in wire.conversation(PLAIN, client=wire.CLIENT._replace(port=10_000 + number))
+    ]
+    path.write_bytes(wire.pcap(wire.renumber(many)))
+    with subprocess.Popen(
+        [*COMMAND, "--json", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0
+
+
+def test_json_is_utf8_and_the_terminal_gets_escapes_whatever_the_locale(tmp_path: Path) -> None:
+    path = tmp_path / "ja.pcap"
+    turns = [(side, text.replace(b"tanstaaf", "ひ\x1b[2J".encode())) for side, text in PLAIN]
+    path.write_bytes(wire.pcap(wire.conversation(turns)))
+    ascii_only = environment(PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0")
+    out = subprocess.run(
+        [*COMMAND, "--json", path], stdout=subprocess.PIPE, env=ascii_only, check=True
+    ).stdout
+    assert json.loads(out.splitlines()[1])["value"] == "ひ\x1b[2J"
+    assert b"\x1b" not in out
+    assert "ひ".encode() in out
+    out = subprocess.run([*COMMAND, path], stdout=subprocess.PIPE, env=ascii_only, check=True).stdout
+    assert b"\\u3072\\x1b[2J" in out
+
+
+def test_reading_a_file_loads_none_of_the_heavy_libraries(capture: Path) -> None:
+    code = (
+        "import sys; from mailtap.capture.__main__ import main; main(sys.argv[1:]);"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'scapy', 'pyshark', 'rich', 'asyncio'}))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code, "--json", capture], stdout=subprocess.PIPE, check=True
+    ).stdout
+    assert out.splitlines()[-1] == b"[]"
