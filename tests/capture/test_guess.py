@@ -6,7 +6,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mailtap.capture.guess import (
     WordListError,
@@ -81,6 +81,7 @@ def test_the_rfc_example_is_found(mechanism, challenge, digest, password):
     assert find(mechanism, challenge + b" ", digest, ["wrong", password]) == (None, 2)
 
 
+@example(challenge=b"<1@x>", password="longer than a block of MD5 " * 3)
 @given(challenge=st.binary(max_size=200), password=st.text(max_size=100))
 @pytest.mark.parametrize(("mechanism", "digest"), MECHANISMS)
 def test_any_password_in_the_list_is_found(mechanism, digest, challenge, password):
