@@ -153,6 +153,8 @@ class Mover:
 
     def _serve(self, link: Link, side: Direction, events: int) -> None:
         """See to what happened on one socket of a link."""
+        if link not in self._links:
+            return  # what happened to its other socket, a moment ago, has ended it
         if not link.connected:
             if link.sockets[side].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 self._reset(link, Direction.SERVER)
@@ -160,12 +162,14 @@ class Mover:
             link.connected = True
         elif events & selectors.EVENT_WRITE:
             self._hand_on(link, OTHER[side])
-        elif link in self._links and link.interest(side) & selectors.EVENT_READ:
+        elif link.interest(side) & selectors.EVENT_READ:
             self._read(link, side)
-        if link in self._links:
-            self._watch_link(link)
+        if link not in self._links:
+            return  # it was reset
         if link.over():
             self._drop(link)
+        else:
+            self._watch_link(link)
 
     def _read(self, link: Link, side: Direction) -> None:
         """Read a piece from one side and try to hand it on."""
