@@ -8,6 +8,7 @@ import math
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from mailtap.capture.guess import (
     WordListError,
     bundled_words,

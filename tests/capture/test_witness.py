@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -686,6 +687,22 @@ def test_it_works_in_a_private_network(capture_file):
     command = [*inside, sys.executable, "-W", "error", "-c", PROGRAM, str(capture_file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "heard [b'mrose'] \n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals")
+def test_an_interrupt_leaves_no_process_behind(fake_tshark, capture_file, tmp_path):
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    fake_tshark(f"[ $1 = -v ] && {{ {VERSION}; exit; }}; echo $$ > {started}; exec sleep 1000")
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(capture_file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        witness_pid = int(started.read_text())
+        program.send_signal(signal.SIGINT)
+        output, errors = program.communicate()
+    assert (program.returncode, output) == (-signal.SIGINT, "")
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    assert "Warning" not in errors
+    assert not psutil.pid_exists(witness_pid)
 
 
 def test_pyshark_is_imported_only_when_used():
