@@ -11,13 +11,11 @@ The caller's code is the same on every rung:
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from mailtap.capture.language import N_
 from mailtap.capture.live import LiveCapture
-from mailtap.demo import namespace, rungs
+from mailtap.demo import rungs
 from mailtap.demo.namespace import NamespaceError
 from mailtap.demo.relay import Relay
 from mailtap.demo.rungs import Probe, Rung, probe
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Lab", "LabUnavailable", "Probe", "Rung", "Tap", "choose", "enter", "probe"]
 
 HIGH_PORTS: Final = 10_000  # added to a port that only root may open: 110 becomes 10110
-
-_STAYED_ROOT: Final = N_("The program stays root: no other user started it by sudo.")
-_STAYED_FOR_FILES: Final = N_("The program stays root: the user who ran sudo cannot read its files.")
 
 
 class LabUnavailable(Exception):  # noqa: N818  # a condition of this machine, in plain English
@@ -153,27 +148,29 @@ def enter(rung: Rung) -> Lab:
     raise LabUnavailable(tried)
 
 
-def _enter_private_network() -> Lab:
-    files = rungs.own_files()
-    namespace.enter_private_network()
-    rungs.check_files(files)
+def _private_network() -> Lab:
+    rungs.enter_private_network()
     return Lab(Rung.PRIVATE_NETWORK, real_ports=True)
 
 
-def _enter_root_network() -> Lab:
-    identity = namespace.invoking_user(os.environ)
-    readable = identity is not None and namespace.could_read(identity, rungs.own_files())
-    namespace.enter_root_network()
-    if identity is not None and readable:
-        namespace.give_up_root(identity)
-        return Lab(Rung.ROOT_NETWORK, real_ports=True)
-    note = _STAYED_ROOT if identity is None else _STAYED_FOR_FILES
-    return Lab(Rung.ROOT_NETWORK, real_ports=True, stayed_root=True, notes=(note,))
+def _root_network() -> Lab:
+    notes = rungs.enter_root_network()
+    return Lab(Rung.ROOT_NETWORK, real_ports=True, stayed_root=bool(notes), notes=notes)
+
+
+def _host_loopback() -> Lab:
+    notes = rungs.leave_root(listening=True)
+    return Lab(Rung.HOST_LOOPBACK, real_ports=False, stayed_root=bool(notes), notes=notes)
+
+
+def _relay() -> Lab:
+    notes = rungs.leave_root(listening=False)
+    return Lab(Rung.RELAY, real_ports=False, stayed_root=bool(notes), notes=notes)
 
 
 _ENTER: Final[dict[Rung, Callable[[], Lab]]] = {
-    Rung.PRIVATE_NETWORK: _enter_private_network,
-    Rung.ROOT_NETWORK: _enter_root_network,
-    Rung.HOST_LOOPBACK: lambda: Lab(Rung.HOST_LOOPBACK, real_ports=False),
-    Rung.RELAY: lambda: Lab(Rung.RELAY, real_ports=False),
+    Rung.PRIVATE_NETWORK: _private_network,
+    Rung.ROOT_NETWORK: _root_network,
+    Rung.HOST_LOOPBACK: _host_loopback,
+    Rung.RELAY: _relay,
 }

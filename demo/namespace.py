@@ -11,16 +11,14 @@ import os
 import socket
 import struct
 import sys
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from mailtap.demo.libc import call
 
 if sys.platform != "win32":
     import fcntl
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 MTU: Final = 1500  # what Ethernet carries: frames in the capture look as they do on a real network
 
@@ -35,11 +33,6 @@ _IFF_UP = 0x1
 _ETHTOOL_STSO = 0x1F  # linux/ethtool.h
 _ETHTOOL_SGSO = 0x24
 
-_PR_SET_KEEPCAPS = 8  # prctl(2)
-_CAPABILITY_VERSION_3 = 0x20080522  # capget(2)
-_CAP_NET_BIND_SERVICE = 10
-_CAP_NET_RAW = 13
-
 
 class Step(StrEnum):
     """The step of entering a private network that failed."""
@@ -47,6 +40,7 @@ class Step(StrEnum):
     SYSTEM = "system"  # this operating system has none
     THREADS = "threads"  # other threads already run
     UNSHARE = "unshare"  # the kernel refused the namespace
+    ROOT = "root"  # the kernel refused it to a user who is not root
     IDENTITY = "identity"  # the user or group map, or giving root up, was refused
     LOOPBACK = "loopback"  # its loopback interface could not be brought up
     PORTS = "ports"  # a mail port could not be bound
@@ -70,15 +64,6 @@ class NamespaceError(Exception):
         self.step = step
         self.error = str(error)
         self.errno = error.errno if isinstance(error, OSError) else errno
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The user that a program started by sudo works for."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
 
 
 def threads() -> int:
@@ -142,66 +127,6 @@ def bring_up_loopback(mtu: int = MTU) -> None:
         raise NamespaceError(Step.LOOPBACK, error) from error
 
 
-def invoking_user(environment: Mapping[str, str]) -> Identity | None:
-    """Return the user who ran sudo, from SUDO_UID and SUDO_GID (sudo(8)); None where there is none.
-
-    Args:
-        environment: such as `os.environ`.
-    """
-    try:
-        uid, gid = int(environment["SUDO_UID"]), int(environment["SUDO_GID"])
-    except (KeyError, ValueError):
-        return None
-    if uid <= 0 or gid < 0:
-        return None
-    return Identity(uid, gid, _groups_of(uid, gid))
-
-
-def could_read(identity: Identity, files: Iterable[Path]) -> bool:
-    """Return whether another user could read all of these files; this process must be root.
-
-    Args:
-        identity: the other user.
-        files: what to try.
-    """
-    groups = os.getgroups()
-    group = os.getegid()
-    try:
-        os.setgroups(identity.groups)
-        os.setegid(identity.gid)
-        os.seteuid(identity.uid)
-        return all(os.access(file, os.R_OK, effective_ids=True) for file in files)
-    except OSError:
-        return False
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
-
-
-def give_up_root(identity: Identity) -> None:
-    """Become another user for good, keeping only the right to capture and to bind low ports.
-
-    Programs that are started afterwards do not get even these (capabilities(7)).
-
-    Args:
-        identity: whom to become.
-
-    Raises:
-        NamespaceError: with `Step.IDENTITY`.
-    """
-    try:
-        _call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
-        os.setgroups(identity.groups)
-        os.setresgid(identity.gid, identity.gid, identity.gid)
-        os.setresuid(identity.uid, identity.uid, identity.uid)
-        kept = 1 << _CAP_NET_RAW | 1 << _CAP_NET_BIND_SERVICE
-        header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
-        _call("capset", header, ctypes.create_string_buffer(struct.pack("6I", kept, kept, 0, 0, 0, 0)))
-    except OSError as error:
-        raise NamespaceError(Step.IDENTITY, error) from error
-
-
 def _segment_as_on_a_cable(control: socket.socket) -> None:
     """Let the kernel cut TCP data itself, so that no frame is larger than the MTU."""
     for command in (_ETHTOOL_STSO, _ETHTOOL_SGSO):
@@ -223,24 +148,6 @@ def _unshare(flags: int) -> None:
         if sys.version_info >= (3, 12):
             os.unshare(flags)
         else:
-            _call("unshare", flags)
+            call("unshare", flags)
     except OSError as error:
         raise NamespaceError(Step.UNSHARE, error) from error
-
-
-def _call(name: str, *arguments: object) -> None:
-    """Call a C library function that returns 0, or -1 with errno set."""
-    function: Callable[..., int] = getattr(ctypes.CDLL(None, use_errno=True), name)
-    if function(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
-
-
-def _groups_of(uid: int, gid: int) -> tuple[int, ...]:
-    """Return the user's groups by the system's records; the one group alone where it has none."""
-    import pwd  # noqa: PLC0415  # only for sudo, and Windows has none
-
-    try:
-        return tuple(os.getgrouplist(pwd.getpwuid(uid).pw_name, gid))
-    except KeyError:
-        return (gid,)

@@ -36,6 +36,10 @@ OBSTACLES: Final[dict[tuple[Step, int | None], tuple[str, str]]] = {
         N_("The system's limit for namespaces is used up, or is zero."),
         N_("Raise it: sudo sysctl user.max_user_namespaces=10000 user.max_net_namespaces=10000."),
     ),
+    (Step.ROOT, None): (
+        N_("Only root may make a private network in this way."),
+        N_("Run with sudo."),
+    ),
     (Step.IDENTITY, None): _APPARMOR,
     (Step.IDENTITY, errno.EROFS): (
         N_("/proc is read-only here, as in some containers."),

@@ -6,21 +6,20 @@ child goes through the whole sequence, and says at which step it failed.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
-import select
-import signal
 import socket
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
 from mailtap.capture.live import LiveCapture
 from mailtap.capture.loopback import LOOPBACK, CaptureUnavailable
-from mailtap.demo import namespace
+from mailtap.demo import child, identity, namespace
 from mailtap.demo.namespace import NamespaceError, Step
 from mailtap.demo.obstacles import OBSTACLES
 
@@ -86,7 +85,7 @@ def probe(rung: Rung) -> Probe:
     """
     try:
         if rung in _CHANGES_PROCESS:
-            _in_child(_ATTEMPTS[rung])
+            child.attempt(_ATTEMPTS[rung], PATIENCE)
         else:
             _ATTEMPTS[rung]()
     except NamespaceError as error:
@@ -120,20 +119,64 @@ def check_files(files: tuple[Path, ...]) -> None:
         raise NamespaceError(Step.FILES, error) from error
 
 
-def _attempt_private_network() -> None:
+def leave_root(*, listening: bool) -> tuple[str, ...]:
+    """Become the user who ran sudo, where there is one who can read the program.
+
+    Args:
+        listening: whether to keep the right to capture and to bind low ports.
+
+    Returns:
+        Why the program stays root, in plain English, keys for translation; nothing where it does not.
+    """
+    if not identity.is_root():
+        return ()
+    user = identity.invoking_user(os.environ)
+    if user is None:
+        return (N_("The program stays root: no other user started it by sudo."),)
+    if not identity.could_read(user, own_files()):
+        return (N_("The program stays root: the user who ran sudo cannot read its files."),)
+    identity.become(user, listening=listening)
+    return ()
+
+
+def enter_private_network() -> None:
+    """Enter it as the user who ran sudo, if one did, so that files stay within reach.
+
+    Raises:
+        NamespaceError: the step that failed.
+    """
+    leave_root(listening=False)
     files = own_files()
     namespace.enter_private_network()
     check_files(files)
+
+
+def enter_root_network() -> tuple[str, ...]:
+    """Enter it, and give root up.
+
+    Returns:
+        Why the program stays root, as `leave_root` does.
+
+    Raises:
+        NamespaceError: the step that failed.
+    """
+    try:
+        namespace.enter_root_network()
+    except NamespaceError as error:
+        if error.step is Step.UNSHARE and error.errno == errno.EPERM and not identity.is_root():
+            raise NamespaceError(Step.ROOT, error.error, error.errno) from error
+        raise
+    return leave_root(listening=True)
+
+
+def _attempt_private_network() -> None:
+    enter_private_network()
     _bind_mail_ports()
     _hear()
 
 
 def _attempt_root_network() -> None:
-    identity = namespace.invoking_user(os.environ)
-    readable = identity is not None and namespace.could_read(identity, own_files())
-    namespace.enter_root_network()
-    if identity is not None and readable:
-        namespace.give_up_root(identity)
+    enter_root_network()
     _bind_mail_ports()
     _hear()
 
@@ -180,56 +223,6 @@ def _hear() -> None:
                 pass
     except OSError as error:
         raise NamespaceError(Step.CAPTURE, error) from error
-
-
-def _in_child(attempt: Callable[[], None]) -> None:
-    """Call it in a forked child, which is gone when this returns.
-
-    Raises:
-        NamespaceError: what the child raised; with `Step.TIME` where it did not answer.
-    """
-    if not hasattr(os, "fork"):
-        raise NamespaceError(Step.SYSTEM, sys.platform)
-    if (count := namespace.threads()) > 1:
-        raise NamespaceError(Step.THREADS, f"{count} threads")
-    answer, answering = os.pipe()
-    # An interrupt between fork and try would unwind the child into the parent's code, or forget the child.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    child = os.fork()
-    if child == 0:
-        _answer(attempt, answering)
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(answering)
-        _raise_answer(answer)
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(answer)
-
-
-def _answer(attempt: Callable[[], None], pipe: int) -> NoReturn:
-    """Be the child: try, write what went wrong, and end without running anything of the parent's."""
-    try:
-        attempt()
-        os.write(pipe, b"works")
-    except NamespaceError as error:
-        os.write(pipe, f"{error.step} {error.errno or 0} {error.error}".encode())
-    finally:
-        os._exit(0)  # nothing of the parent's: no buffers flushed, no clean-up handlers
-
-
-def _raise_answer(pipe: int) -> None:
-    """Read the child's answer, and raise what it raised."""
-    if not select.select([pipe], [], [], PATIENCE)[0]:
-        raise NamespaceError(Step.TIME, f"no answer in {PATIENCE} s")
-    answer = os.read(pipe, select.PIPE_BUF).decode(errors="replace")
-    if answer == "works":
-        return
-    if not answer:
-        raise NamespaceError(Step.TIME, "the attempt died")
-    step, number, text = answer.split(" ", 2)
-    raise NamespaceError(Step(step), text, int(number) or None)
 
 
 _ATTEMPTS: Final[dict[Rung, Callable[[], None]]] = {

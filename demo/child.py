@@ -1,0 +1,68 @@
+"""Try in a forked child what cannot be undone in this process."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from mailtap.demo.namespace import NamespaceError, Step, threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def attempt(step: Callable[[], object], patience: float) -> None:
+    """Call it in a forked child, which is gone when this returns.
+
+    Args:
+        step: what to call; it raises NamespaceError where it fails.
+        patience: how many seconds the child has.
+
+    Raises:
+        NamespaceError: what the child raised; with `Step.TIME` where it did not answer.
+    """
+    if not hasattr(os, "fork"):
+        raise NamespaceError(Step.SYSTEM, sys.platform)
+    if (count := threads()) > 1:
+        raise NamespaceError(Step.THREADS, f"{count} threads")
+    answer, answering = os.pipe()
+    # An interrupt between fork and try would unwind the child into the parent's code, or forget the child.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    child = os.fork()
+    if child == 0:
+        _answer(step, answering)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(answering)
+        _raise_answer(answer, patience)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(answer)
+
+
+def _answer(step: Callable[[], object], pipe: int) -> NoReturn:
+    """Be the child: try, write what went wrong, and end without running anything of the parent's."""
+    try:
+        step()
+        os.write(pipe, b"works")
+    except NamespaceError as error:
+        os.write(pipe, f"{error.step} {error.errno or 0} {error.error}".encode())
+    finally:
+        os._exit(0)  # nothing of the parent's: no buffers flushed, no clean-up handlers
+
+
+def _raise_answer(pipe: int, patience: float) -> None:
+    """Read the child's answer, and raise what it raised."""
+    if not select.select([pipe], [], [], patience)[0]:
+        raise NamespaceError(Step.TIME, f"no answer in {patience} s")
+    answer = os.read(pipe, select.PIPE_BUF).decode(errors="replace")
+    if answer == "works":
+        return
+    if not answer:
+        raise NamespaceError(Step.TIME, "the attempt died")
+    failed, number, text = answer.split(" ", 2)
+    raise NamespaceError(Step(failed), text, int(number) or None)
