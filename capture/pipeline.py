@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _MOST_FLOWS = 1 << 16
 _MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
-# A flow in which no protocol was recognised after so many bytes of one direction will not become mail.
-_DEAF_AFTER = 5 << 20
 
 
 class _Ear:
@@ -117,7 +115,7 @@ class Listener:
             self._messages += isinstance(event, MessageSeen)
         if ear.ended == len(Direction):
             self._farewell(ear, out)
-        elif item is not None and ear.dialogue.protocol is None and item.offset > _DEAF_AFTER:
+        elif ear.dialogue.finished and ear.dialogue.protocol is None:
             self._reassembler.mute(connection)
             self._farewell(ear, out)
 
