@@ -107,7 +107,7 @@ def _iso_2022_jp(data: bytes, name: str) -> str:
     Mailers label as ISO-2022-JP what only Microsoft's variants hold: circled digits, half-width kana.
     """
     if name.startswith("iso-2022-jp") and "ms" not in name:
-        for codec in ("iso2022_jp", "iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004"):
+        for codec in ("iso2022_jp", "iso2022_jp_2", "iso2022_jp_3", "iso2022_jp_ext", "iso2022_jp_2004"):
             text = _strictly(data, codec)
             if text is not None:
                 return text

@@ -1,51 +1,67 @@
-"""Reads an HTML page as text."""
+"""Reads an HTML page as text.
+
+By hand, because the standard library's parser takes quadratic time on tags that are never closed, and
+gives up with an exception on some declarations.
+"""
 
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from html import unescape
 
-LIMIT = 1_000_000
-"""Characters of a page that are read."""
+_SILENT = frozenset({"script", "style", "title"})
+_BREAKS = frozenset({
+    "address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3",
+    "h4", "h5", "h6", "header", "hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul",
+})  # fmt: skip
+_LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9]{0,20})")
+_MARKUP = re.compile(r"[A-Za-z/!?]")
+_SEVERAL = re.compile(r" {2,}")
+_SPACES = re.compile(r"\s+")
+_AROUND_BREAKS = re.compile(r" *(\n+) *")
+_ABSURD_NUMBER = re.compile(r"&#\d{8,}")
 
 
 def html_text(page: str) -> str:
-    """Return the text of an HTML page, its markup dropped."""
-    collector = _TextOfHtml()
-    try:
-        collector.feed(page[:LIMIT])
-        collector.close()
-    except AssertionError:  # the standard library's parser gives up so on some `<![` declarations
-        collector.pieces = [_TAG.sub(" ", page[:LIMIT])]
-    return _BLANK_LINES.sub("\n\n", "".join(collector.pieces)).strip()
+    """Return the text of an HTML page, its markup dropped and its white space joined as a browser does."""
+    pieces: list[str] = []
+    lower = page.translate(_LOWER)  # letter for letter: `str.lower` may change the length
+    at = 0
+    while (start := page.find("<", at)) >= 0:
+        pieces.append(_shown(page[at:start]))
+        at, broken = _after(lower, start)
+        pieces.append("\n" if broken else _shown(page[start:at]) if at == start + 1 else "")
+    pieces.append(_shown(page[at:]))
+    joined = _AROUND_BREAKS.sub(lambda found: found[1][:2], _SEVERAL.sub(" ", "".join(pieces)))
+    return joined.strip()
 
 
-_TAG = re.compile(r"<[^>]*>?")
-_BLANK_LINES = re.compile(r"\s*\n\s*\n\s*")
+def _shown(text: str) -> str:
+    """Return a stretch between two tags as a browser shows it."""
+    return unescape(_ABSURD_NUMBER.sub("\ufffd", _SPACES.sub(" ", text)))
 
 
-class _TextOfHtml(HTMLParser):
-    """Collects the text between tags."""
+def _after(lower: str, start: int) -> tuple[int, bool]:
+    """Return where the markup that begins at `start` ends, and whether it breaks the line.
 
-    _SILENT = frozenset({"script", "style", "title"})
-    _BREAKS = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "table", "blockquote", "pre"})
+    Args:
+        lower: the page, its ASCII letters in lower case.
+        start: where a `<` stands.
+    """
+    if lower.startswith("<!--", start):
+        return _end(lower, "-->", start + 4), False
+    if not _MARKUP.match(lower, start + 1):
+        return start + 1, False  # just a sign: a < b
+    end = _end(lower, ">", start)
+    found = _TAG_NAME.match(lower, start + 1)
+    name = found[1] if found else ""
+    if name in _SILENT and lower[start + 1] != "/":
+        end = _end(lower, ">", _end(lower, f"</{name}", end))
+    return end, name in _BREAKS
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._silent = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  # the base class has it
-        """Begin a line where the tag does, and fall silent where its content is not shown."""
-        self._silent += tag in self._SILENT
-        if tag in self._BREAKS:
-            self.pieces.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        """Speak again."""
-        self._silent -= tag in self._SILENT and self._silent > 0
-
-    def handle_data(self, data: str) -> None:
-        """Keep the text, its white space joined as a browser does."""
-        if not self._silent:
-            self.pieces.append(re.sub(r"\s+", " ", data))
+def _end(lower: str, mark: str, start: int) -> int:
+    """Return the place behind the next `mark`; the end of the page where there is none."""
+    at = lower.find(mark, start)
+    return len(lower) if at < 0 else at + len(mark)

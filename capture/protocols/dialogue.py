@@ -49,6 +49,11 @@ class Dialogue:
         self._finished = False
         self._first: Span | None = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing that may follow can tell anything more."""
+        return self._finished
+
     def feed(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
         """Take the next bytes of one direction, or the news that some are missing; return what they told."""
         if self._finished:
@@ -81,6 +86,9 @@ class Dialogue:
         for waiting, other in ((talk.client, talk.server), (talk.server, talk.client)):
             if waiting.pending > PENDING_LIMIT:
                 other.close()
+        if talk.client.hole is not None and not talk.client.ahead(1):
+            talk.lose_count(talk.client.hole.packet)  # the capture began late, or lost the first command
+            talk.client.cross_hole()
         verdict = recognise(_sight(talk.client), _sight(talk.server), talk.port)
         if verdict is None:
             return

@@ -92,7 +92,6 @@ class _Session:
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
         self.mail = _Transaction()
-        self.skipped = b""
         self.lmtp = False
 
     def start_late(self) -> Reading[None]:
@@ -109,7 +108,9 @@ class _Session:
     def command(self, line: Line) -> Reading[bool]:
         """Listen to one command and its reply; return whether TLS begins."""
         verb = line.text[:4].upper()
-        if verb == b"AUTH":
+        if (yield from self.talk.catch_up(line))[:3] == _GO_ON:
+            yield from self._lost_message(line)
+        elif verb == b"AUTH":
             yield from self._auth(line)
         elif verb == b"BDAT":
             yield from self._chunk(line)
@@ -138,8 +139,7 @@ class _Session:
 
     def answer(self, command: Line) -> Reading[Reply | None]:
         """Read the server's reply to a command; None where it was not seen whole."""
-        self.skipped = b""
-        return (yield from self.reply((yield from self.talk.answer(command, self._skip))))
+        return (yield from self.reply((yield from self.talk.answer(command))))
 
     def reply(self, line: Line | None) -> Reading[Reply | None]:
         """Read the rest of a reply (RFC 5321, section 4.2): lines go on while a hyphen follows the code."""
@@ -148,9 +148,6 @@ class _Session:
         if line is None:
             return None
         return Reply(line.text[:3], Heard(line.text[4:], (line.part(min(4, len(line.text))),)))
-
-    def _skip(self, text: bytes) -> None:
-        self.skipped = text
 
     def _address(self, verb: bytes, line: Line, *, accepted: bool | None) -> None:
         found = _PATH.match(line.text)
@@ -179,6 +176,13 @@ class _Session:
         self.mail.whole, self.mail.limited = block.whole, block.limited
         yield from self._finish(line, Heard(block.data, block.spans))
 
+    def _lost_message(self, line: Line) -> Reading[None]:
+        """Pass over the rest of a message whose beginning, DATA included, is not in the capture."""
+        if line.text != b".":
+            yield from self.talk.client.body(strict=line.strict)
+        self.mail.whole = False
+        yield from self._finish(line, None)
+
     def _chunk(self, line: Line) -> Reading[None]:
         found = _CHUNK.match(line.text)
         if found is None:
@@ -191,7 +195,7 @@ class _Session:
         else:
             yield from self.answer(line)
 
-    def _finish(self, line: Line, content: Heard) -> Reading[None]:
+    def _finish(self, line: Line, content: Heard | None) -> Reading[None]:
         """Read the verdict on a message (LMTP, RFC 2033, section 4.2: one for each recipient), and say it."""
         taken = sum(each.accepted is True for each in self.mail.recipients)
         accepted = None

@@ -8,14 +8,10 @@ which replies are too old to belong to the next command.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, Malformed
 from mailtap.capture.model import Direction, Protocol
 from mailtap.capture.protocols.lines import Line, Reading, Stream
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
 """How a TLS handshake begins (RFC 8446, section 5.1); no mail command does."""
@@ -75,38 +71,43 @@ class Talk:
             yield from self._cross_server_hole()
         return line
 
-    def answer(
-        self, command: Line, skipped: Callable[[bytes], None] = lambda _line: None
-    ) -> Reading[Line | None]:
-        """Read the first line of the server's reply to `command`; None where it was not seen.
+    def catch_up(self, command: Line) -> Reading[bytes]:
+        """Where the count was lost, drop the replies that are too old to belong to `command`.
 
-        Args:
-            command: what the server answers.
-            skipped: told of each line that is too old to be the answer.
+        Returns:
+            The last line that was dropped.
         """
-        if self._lost_at is not None:
-            if command.packet < self._lost_at:
-                return None
-            yield from self._catch_up(command.packet, skipped)
+        last = b""
+        if self._lost_at is not None and command.packet >= self._lost_at:
             self._lost_at = None
-        line = yield from self.server.line()
-        if line is None:
-            yield from self._cross_server_hole()
-        return line
+            last = yield from self._drop_replies(command.packet)
+        return last
 
-    def _catch_up(self, packet: int, skipped: Callable[[bytes], None]) -> Reading[None]:
-        """Drop the server's lines that came before `packet`."""
+    def answer(self, command: Line) -> Reading[Line | None]:
+        """Read the first line of the server's reply to `command`; None where it was not seen."""
+        while True:
+            yield from self.catch_up(command)
+            if self._lost_at is not None:
+                return None
+            line = yield from self.server.line()
+            if line is not None or self.server.hole is None:
+                return line
+            yield from self._cross_server_hole()
+
+    def _drop_replies(self, packet: int) -> Reading[bytes]:
+        """Drop the server's lines that came before `packet`; return the last of them."""
+        last = b""
         while True:
             ahead = yield from self.server.peek_line()
             if ahead is not None and ahead[1] > packet:
-                return
+                return last
             line = yield from self.server.line()
             if line is not None:
-                skipped(line.text)
-            elif self.server.hole is not None:
-                yield from self._cross_server_hole()
+                last = line.text
+            elif self.server.hole is None or self.server.hole.packet > packet:
+                return last
             else:
-                return
+                yield from self.server.resume(REPLY_START)
 
     def _cross_server_hole(self) -> Reading[None]:
         if self.server.hole is not None:

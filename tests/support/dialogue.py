@@ -1,7 +1,7 @@
 r"""Reads a dialogue written as text: `C:` and `S:` lines, escapes for bytes.
 
 Each line is one line of the conversation, and ends in CR LF on the wire; a backslash at its end means
-that nothing ends there. `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH` are escapes. `#` begins a comment line.
+that nothing ends there. A line `C: [20 lost]` is a hole of 20 bytes in the capture. `\r`, `\n`, `\t`, `\0`, `\\` and `\xHH` are escapes. `#` begins a comment line.
 Behind a line `Leaks:` stand the expected leaks, one a line: `field value key=value …`; `Notes:` likewise.
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))")
+_HOLE = re.compile(rb"\[(\d+) lost\]\r\n")
 _SIMPLE = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0"}
 
 
@@ -48,6 +49,13 @@ def parse(text: str) -> Script:
         elif line.strip() and not line.startswith("#"):
             sections[section].append(line)
     return Script(port, tuple(_turns(sections[""])), tuple(sections["Leaks:"]), tuple(sections["Notes:"]))
+
+
+def holed(text: str) -> list[tuple[Direction, bytes | int]]:
+    """Return the lines of a dialogue as (direction, bytes), holes as (direction, number of bytes)."""
+    return [
+        (who, int(hole[1]) if (hole := _HOLE.fullmatch(data)) else data) for who, data in parse(text).turns
+    ]
 
 
 def turns(text: str) -> list[tuple[Direction, bytes]]:

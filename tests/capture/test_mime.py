@@ -1,0 +1,304 @@
+"""Messages taken apart: headers, bodies, attachments, and hostile ones."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailtap.capture import headers, mime
+from mailtap.capture.html import html_text
+from mailtap.capture.model import Field
+
+
+def found(message: str | bytes, *, whole: bool = True) -> dict[Field, list[str]]:
+    raw = message.replace("\n", "\r\n").encode() if isinstance(message, str) else message
+    fields: dict[Field, list[str]] = {}
+    for part in mime.read(raw, whole=whole).parts:
+        fields.setdefault(part.field, []).append(part.value)
+    return fields
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        pytest.param(b"plain", "plain", id="plain"),
+        pytest.param(b" folded\r\n text", "folded text", id="folded"),
+        pytest.param(b"=?ISO-2022-JP?B?GyRCTnkyPRsoQg==?=", "憐化", id="base64"),
+        pytest.param(b"=?iso-8859-1*en?q?caf=E9_x?=", "café x", id="quoted-printable"),
+        pytest.param(b"a =?utf-8?q?b?= c", "a b c", id="words-and-text"),
+        pytest.param(b"=?utf-8?q?a?= \r\n =?utf-8?q?b?=", "ab", id="white-space-between-words-goes"),
+        pytest.param(b"=?utf-8?b?44E=?= =?utf-8?b?gg==?=", "あ", id="character-split-between-words"),
+        pytest.param(b"=?utf-8?b?!!!?=x", "x", id="bad-base64"),
+        pytest.param(b"=?utf-8?b?YWJj?=", "abc", id="good-base64"),
+        pytest.param(b"=?utf-8?b?YWI?=", "ab", id="base64-without-padding"),
+        pytest.param(b"=?klingon?q?=E9?=", r"\xe9", id="unknown-charset"),
+        pytest.param("grün".encode(), "grün", id="raw-utf-8"),
+        pytest.param("漢字".encode("iso2022_jp"), "漢字", id="raw-iso-2022-jp"),
+        pytest.param(b"=?utf-8?x?abc?=", "=?utf-8?x?abc?=", id="unknown-encoding"),
+        pytest.param(b"=?=?=?=?=", "=?=?=?=?=", id="not-a-word"),
+    ],
+)
+def test_header_text(raw: bytes, text: str) -> None:
+    assert headers.text(raw) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param(b"a@example.org", ["a@example.org"], id="bare"),
+        pytest.param(
+            b'"A, B" <a@example.org>, c@example.org', ["a@example.org", "c@example.org"], id="names"
+        ),
+        pytest.param(b"=?utf-8?q?a=2Cb?= <a@example.org>", ["a@example.org"], id="encoded-comma"),
+        pytest.param("漢字".encode("iso2022_jp") + b" <a@example.org>", ["a@example.org"], id="raw-japanese"),
+        pytest.param(b"team: a@example.org, b@example.org;", ["a@example.org", "b@example.org"], id="group"),
+        pytest.param(b"undisclosed-recipients:;", [], id="nobody"),
+        pytest.param(b"a@example.org <b@example.org", ["a@example.org", "b@example.org"], id="broken"),
+    ],
+)
+def test_addresses(raw: bytes, expected: list[str]) -> None:
+    assert headers.addresses(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "value"),
+    [
+        pytest.param(b'x; filename="a b.txt"', "filename", "a b.txt", id="quoted"),
+        pytest.param(b"x; FileName=a.txt; y=z", "filename", "a.txt", id="bare"),
+        pytest.param(b'x; filename="a\\"b"', "filename", 'a"b', id="escaped"),
+        pytest.param(b"x; filename*=utf-8'ja'%E3%81%82.txt", "filename", "あ.txt", id="rfc2231"),
+        pytest.param(b"x; filename*=ISO-2022-JP''%1B$B$%22%1B%28B", "filename", "あ", id="rfc2231-japanese"),
+        pytest.param(b"x; filename*0=ab; filename*1=cd", "filename", "abcd", id="continued"),
+        pytest.param(
+            b"x; filename*1=z.txt; filename*0*=utf-8''%E3%81\r\n ; filename*2*=%82",
+            "filename",
+            None,
+            id="mixed",
+        ),
+        pytest.param(b'x; filename="=?utf-8?b?44GC?="', "filename", "あ", id="encoded-word"),
+        pytest.param(b"x; filename=a; filename*=utf-8''b", "filename", "b", id="both-forms"),
+        pytest.param(b"x; filename*99999999999999=a", "filename", None, id="absurd-number"),
+        pytest.param("x; filename=grün.txt".encode(), "filename", "grün.txt", id="raw-utf-8"),
+        pytest.param(b'x; filename="open', "filename", "open", id="quote-left-open"),
+    ],
+)
+def test_parameters(raw: bytes, name: str, value: str | None) -> None:
+    got = headers.parameters(raw).get(name)
+    if value is not None:
+        assert got == value
+
+
+def test_a_simple_message() -> None:
+    message = "From: A <a@example.org>\nTo: b@example.org\nCc: c@example.org\nSubject: hi\n\nHello\n"
+    assert found(message) == {
+        Field.SENDER: ["a@example.org"],
+        Field.RECIPIENT: ["b@example.org", "c@example.org"],
+        Field.SUBJECT: ["hi"],
+        Field.BODY: ["Hello\n"],
+    }
+
+
+def test_places_hold_the_values() -> None:
+    raw = b"from: a@example.org\r\nSUBJECT: folded\r\n\ttext\r\n\r\nHello\r\n"
+    for part in mime.read(raw).parts:
+        assert headers.text(raw[part.start : part.end]) == part.value.strip()
+
+
+def built() -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@example.org", "b@example.org", "写真"
+    message.set_content("本文です\n", charset="iso-2022-jp")
+    message.add_alternative("<p>HTML &amp; <b>bold</b></p>", subtype="html")
+    message.add_attachment(b"\x00\x01\xff" * 100, maintype="image", subtype="png", filename="写真.png")
+    message.add_attachment("text file\n", filename="notes.txt")
+    return message
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_message_with_attachments(line_end: str) -> None:
+    raw = built().as_bytes().replace(b"\n", line_end.encode())
+    parts = mime.read(raw).parts
+    assert [(part.field, part.value) for part in parts] == [
+        (Field.SENDER, "a@example.org"),
+        (Field.RECIPIENT, "b@example.org"),
+        (Field.SUBJECT, "写真"),
+        (Field.BODY, "本文です\n"),
+        (Field.ATTACHMENT, "写真.png"),
+        (Field.ATTACHMENT, "notes.txt"),
+    ]
+    picture = parts[4].attachment
+    assert picture is not None
+    assert picture.content == b"\x00\x01\xff" * 100
+    assert picture.sha256 == hashlib.sha256(picture.content).hexdigest()
+    assert picture.content_type == "image/png"
+    assert raw[parts[4].start : parts[4].end].strip().startswith(b"AAH/AAH/")
+    assert b"\x1b$B" in raw[parts[3].start : parts[3].end] or b"GyRC" in raw[parts[3].start : parts[3].end]
+
+
+def test_a_cut_message_keeps_its_last_attachment_to_itself() -> None:
+    raw = built().as_bytes()
+    contents = mime.read(raw[: raw.index(b"AAH/") + 60], whole=False)
+    assert Field.ATTACHMENT not in {part.field for part in contents.parts}
+    assert contents.notes == ((mime.CUT_ATTACHMENT, {"filename": "写真.png"}),)
+
+
+MULTIPART = 'Content-Type: multipart/{kind}; boundary="b"\n\n'
+
+
+@pytest.mark.parametrize(
+    ("message", "body"),
+    [
+        pytest.param("Content-Type: text/html\n\n<p>a</p><p>b", ["a\n\nb"], id="html-only"),
+        pytest.param(
+            MULTIPART.format(kind="mixed") + "--b\n\none\n--b\nContent-Type: text/plain\n\ntwo\n--b--\n",
+            ["one\ntwo"],
+            id="two-texts",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="mixed")
+            + '--b\nContent-Type: multipart/alternative; boundary="c"\n\n--c\n\ninner\n--c--\n--b--\n',
+            ["inner"],
+            id="nested",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="mixed")
+            + "--b\nContent-Type: message/rfc822\n\nSubject: in\n\nforwarded\n--b--\n",
+            ["forwarded"],
+            id="forwarded",
+        ),
+        pytest.param("Content-Transfer-Encoding: base64\n\nSGVsbG8=\n", ["Hello"], id="base64"),
+        pytest.param(
+            "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n=E3=81=82=\nx\n",
+            ["あx\n"],
+            id="quoted-printable",
+        ),
+        pytest.param("Content-Transfer-Encoding: base64\n\n!!!\n", None, id="bad-base64"),
+        pytest.param("Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\nM\nend\n", None, id="uuencode"),
+        pytest.param("Content-Type: multipart/mixed\n\nno boundary\n", ["no boundary\n"], id="no-boundary"),
+        pytest.param("Content-Type: nonsense\n\ntext\n", ["text\n"], id="no-type"),
+        pytest.param("no header at all\n", ["no header at all\n"], id="no-header"),
+        pytest.param("\nempty header\n", ["empty header\n"], id="empty-header"),
+        pytest.param("Subject: only\n", None, id="header-only"),
+        pytest.param("", None, id="empty"),
+    ],
+)
+def test_bodies(message: str, body: list[str] | None) -> None:
+    got = found(message).get(Field.BODY)
+    if body is None:
+        assert got is None or isinstance(got[0], str)
+    else:
+        assert got == body
+
+
+def test_8bit_and_unlabelled() -> None:
+    assert found("Subject: あ\n\nい\n") == {Field.SUBJECT: ["あ"], Field.BODY: ["い\n"]}
+    assert found(b"Subject: \xe9\r\n\r\n\xe9\r\n") == {Field.SUBJECT: ["\\xe9"], Field.BODY: ["\\xe9\n"]}
+    koi = "Content-Type: text/plain; charset=koi8-r\r\n\r\nПривет".encode("koi8-r")
+    assert found(koi)[Field.BODY] == ["Привет"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 5_000, id="deep"),
+        pytest.param("Content-Type: message/rfc822\n\n" * 5_000, id="messages-in-messages"),
+        pytest.param(
+            "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\nx\n" * 20_000, id="many-parts"
+        ),
+        pytest.param("Subject: x\n" * 50_000 + "\nbody\n", id="many-headers"),
+        pytest.param("Subject:" + " =?utf-8?q?a?=\n" * 20_000 + "\nbody\n", id="long-header"),
+        pytest.param("Content-Type: text/plain" + '; a="b' * 20_000 + "\n\nbody\n", id="many-parameters"),
+        pytest.param("To: " + "a@b, " * 20_000 + "\n\nbody\n", id="many-recipients"),
+        pytest.param("To: " + "(" * 50_000 + "\n\nbody\n", id="nested-comments"),
+        pytest.param("Content-Type: text/html\n\n" + "<" * 200_000, id="html-brackets"),
+        pytest.param("Content-Type: text/html\n\n" + "<![" * 50_000, id="html-declarations"),
+        pytest.param("Content-Type: text/html\n\n" + "<a b='" * 50_000, id="html-attributes"),
+        pytest.param("Content-Type: text/html\n\n" + "<!--" * 50_000, id="html-comments"),
+    ],
+)
+def test_hostile_messages_cost_little(message: str) -> None:
+    start = time.process_time()
+    contents = mime.read(message.encode())
+    assert time.process_time() - start < 5
+    assert len(contents.parts) < 200_000
+
+
+def test_too_many_parts_are_said() -> None:
+    contents = mime.read(b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 1_200)
+    assert contents.notes == ((mime.TOO_MANY_PARTS, {}),)
+
+
+def test_too_deep_is_said_and_read_as_text() -> None:
+    contents = mime.read(b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 200)
+    assert contents.notes == ((mime.TOO_NESTED, {}),)
+    assert [part.field for part in contents.parts] == [Field.BODY]
+
+
+WORDS = [
+    b"From: ",
+    b"a@b.c",
+    b"Subject: ",
+    b"\r\n",
+    b"\n",
+    b" ",
+    b"=?utf-8?b?",
+    b"?=",
+    b"\xe9",
+    b"\x1b$B",
+    b"--b",
+    b"--",
+    b"Content-Type: multipart/mixed; boundary=b",
+    b"Content-Type: message/rfc822",
+    b"Content-Type: text/html; charset=",
+    b"Content-Transfer-Encoding: base64",
+    b"Content-Disposition: attachment; filename*0*=",
+    b"''%e9",
+    b"\0",
+    b"<![a",
+    b"Content-Type: message/delivery-status",
+    b'Content-Type: text/plain; charset="\0"',
+    b"quoted-printable",
+    b"=",
+    b"Content-Transfer-Encoding: x-uuencode",
+    b"begin 666 x",
+    b"<b>",
+    b"&#x110000;",
+    b"&#",
+    b"Content-Type: message/partial",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.binary(max_size=5), max_size=30), st.booleans())
+@settings(deadline=None, max_examples=300)
+def test_any_message_is_read(pieces: list[bytes], whole: bool) -> None:
+    raw = b"".join(pieces)
+    for part in mime.read(raw, whole=whole).parts:
+        assert 0 <= part.start <= part.end <= len(raw)
+        part.value.encode()
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        pytest.param("a  b\n c", "a b c", id="white-space"),
+        pytest.param("a<br>b<BR/>c", "a\nb\nc", id="breaks"),
+        pytest.param("<style>p {}</style>a<script>x < y</script >b", "ab", id="not-shown"),
+        pytest.param("a<!-- <b>no</b> -->b", "ab", id="comment"),
+        pytest.param("1 < 2 &lt; 3 &#12354;", "1 < 2 < 3 あ", id="signs"),
+        pytest.param("&#" + "9" * 5000 + ";x", "\ufffd;x", id="absurd-number"),
+        pytest.param("<p>İ<b>x</b></p>", "İx", id="letters-that-grow"),
+        pytest.param("a<b", "a", id="tag-left-open"),
+    ],
+)
+def test_html_text(page: str, text: str) -> None:
+    assert html_text(page) == text
+
+
+@given(st.text(alphabet="<>![]-/&;# abx\"'=", max_size=40))
+def test_any_html_is_read(page: str) -> None:
+    html_text(page)
