@@ -40,11 +40,13 @@ class Accounts:
         self._by_username: dict[bytes, Account] = {}
         self._by_address: dict[str, Account] = {}
         for account in accounts:
-            if self._by_username.setdefault(account.username.encode(), account) is not account:
+            if account.username.encode() in self._by_username:
                 raise ValueError(f"Two accounts are named {account.username}: give each a name of its own.")
+            self._by_username[account.username.encode()] = account
             for address in account.addresses:
-                if self._by_address.setdefault(address.casefold(), account) is not account:
+                if address.casefold() in self._by_address:
                     raise ValueError(f"Two accounts share the address {address}: give it to one of them.")
+                self._by_address[address.casefold()] = account
 
     def __iter__(self) -> Iterator[Account]:
         return iter(self._by_username.values())

@@ -70,10 +70,17 @@ class Ledger:
             )
             self._changed.notify_all()
 
-    def wait_idle(self, timeout: float) -> bool:
-        """Wait until no session is open; return whether that came true within so many seconds."""
-        with self._changed:
-            return self._changed.wait_for(self._idle, timeout)
+    def wait_idle(self, timeout: float, sessions: int = 0) -> bool:
+        """Wait until no session is open; return whether that came true within so many seconds.
 
-    def _idle(self) -> bool:
-        return not any(count.open for count in self._counts.values())
+        Args:
+            timeout: how long to wait at most, in seconds.
+            sessions: how many sessions must have been started by then. A connection that a client has
+                opened and closed may not have been accepted yet; counting it makes sure of it.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: self._idle(sessions), timeout)
+
+    def _idle(self, sessions: int) -> bool:
+        counts = self._counts.values()
+        return sum(count.started for count in counts) >= sessions and not any(count.open for count in counts)

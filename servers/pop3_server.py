@@ -78,6 +78,8 @@ class Pop3Protocol(asyncio.Protocol):
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
+        if self._upgrade is not None:
+            self._upgrade.cancel()  # a handshake over a connection that is gone would never end
         self._session.abandon()
         self.ended.set()
 
@@ -104,8 +106,9 @@ class Pop3Protocol(asyncio.Protocol):
 
     async def _start_tls(self, transport: asyncio.Transport) -> None:
         assert self._context is not None  # noqa: S101  # the runner gives one to each STARTTLS port
+        encrypted: asyncio.Transport | None = None
         with suppress(OSError):  # a failed handshake: closed below
-            self._transport = await self._loop.start_tls(
+            encrypted = await self._loop.start_tls(
                 transport,
                 self,
                 self._context,
@@ -113,14 +116,17 @@ class Pop3Protocol(asyncio.Protocol):
                 ssl_handshake_timeout=self._limits.handshake_seconds,
                 ssl_shutdown_timeout=self._limits.close_seconds,
             )
-            self._upgrading = False
-            self._session.tls_started()
-            self._session.feed(bytes(self._early))
-            self._early.clear()
-            self._pump()
+        self._upgrade = None
+        if encrypted is None:  # asyncio does not always say so by an error, nor by connection_lost
+            transport.abort()
+            self.connection_lost(None)
             return
-        transport.abort()
-        self.connection_lost(None)  # asyncio does not always say so after a failed handshake
+        self._transport = encrypted
+        self._upgrading = False
+        self._session.tls_started()
+        self._session.feed(bytes(self._early))
+        self._early.clear()
+        self._pump()
 
     def _restart_timer(self) -> None:
         if self._timer is not None:

@@ -83,13 +83,29 @@ class Reception:
 
     async def _accept(self, loop: asyncio.AbstractEventLoop) -> socket.socket:
         while True:
+            accepting = loop.create_task(loop.sock_accept(self.sock))
             try:
-                client, _ = await loop.sock_accept(self.sock)
+                client, _ = await asyncio.shield(accepting)
             except OSError as error:
                 if error.errno in _NO_ROOM:  # this machine's limit: let sessions end first
                     await asyncio.sleep(_PAUSE_SECONDS)
+            except asyncio.CancelledError:
+                await self._withdraw(loop, accepting)
+                raise
             else:
                 return client
+
+    async def _withdraw(
+        self, loop: asyncio.AbstractEventLoop, accepting: asyncio.Task[tuple[socket.socket, object]]
+    ) -> None:
+        # A client that was accepted just now must not get lost with its socket open.
+        with suppress(NotImplementedError):  # Windows' event loop has no readers to remove
+            loop.remove_reader(self.sock)
+        await asyncio.sleep(0)  # what has been accepted becomes the task's result
+        accepting.cancel()
+        await asyncio.wait([accepting])
+        if not accepting.cancelled() and accepting.exception() is None:
+            accepting.result()[0].close()
 
     def _refuse(self, client: socket.socket) -> None:
         self.ledger.refuse(self.service)

@@ -7,6 +7,7 @@ import logging
 import secrets
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.servers.accounts import Account, Accounts
@@ -138,9 +139,14 @@ class ToyServers:
             raise ServersError(f"The servers did not start: {self._failure}.") from self._failure
         return self
 
-    def wait_idle(self, timeout: float) -> bool:
-        """Wait until every session has ended; return whether that came true within so many seconds."""
-        return self._ledger.wait_idle(timeout)
+    def wait_idle(self, timeout: float, sessions: int = 0) -> bool:
+        """Wait until every session has ended; return whether that came true within so many seconds.
+
+        Args:
+            timeout: how long to wait at most, in seconds.
+            sessions: how many sessions, on all ports together, must have been started by then.
+        """
+        return self._ledger.wait_idle(timeout, sessions)
 
     def stop(self) -> None:
         """Stop listening, end all sessions and wait for the thread; bounded, and harmless when repeated."""
@@ -149,7 +155,8 @@ class ToyServers:
             return
         self._ready.wait()
         if self._stop_requested is not None:
-            self._stop_requested()
+            with suppress(RuntimeError):  # stopped before: the event loop is closed
+                self._stop_requested()
         thread.join()
 
     def __enter__(self) -> Self:

@@ -171,23 +171,23 @@ class LabSmtp(SMTP):
         await super().push(status)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """End the session."""
+        """End the session; called once more after a failed handshake, which does no harm."""
+        if self.transport is not None:
+            self.transport.close()  # a TLS layer that was cut off in its handshake is still open
         super().connection_lost(error)
         self.ended.set()
 
     def _timeout_cb(self) -> None:
-        if self.transport is None:
-            return
-        if self.transport.is_closing() or self._writer.transport.get_write_buffer_size():
-            self._abort()  # it does not even read
+        unread = self._writer.transport.get_write_buffer_size()
+        if unread or self.transport is None or self.transport.is_closing():
+            self._abort()
             return
         self._writer.write(b"421 4.4.2 Too slow\r\n")
         self.transport.close()
         self._timeout_handle = self.loop.call_later(self._limits.close_seconds, self._abort)
 
     def _abort(self) -> None:
-        if self.transport is not None:
-            self._writer.transport.abort()
+        self._writer.transport.abort()
 
     async def _handle_client(self) -> None:
         try:
@@ -224,7 +224,13 @@ class LabSmtp(SMTP):
         if self._tls_protocol is not None:
             await self.push("503 5.5.1 TLS is on already")
             return
-        await super().smtp_STARTTLS(arg)
+        deadline = self.loop.call_later(self._limits.handshake_seconds, self._abort)
+        try:
+            await super().smtp_STARTTLS(arg)
+        finally:
+            deadline.cancel()
+        if self.session is None or self.session.ssl is None:
+            self.connection_lost(None)  # no handshake came about, and asyncio does not always say so
 
     @auth_mechanism("CRAM-MD5")
     async def auth_CRAM__MD5(self, _server: LabSmtp, args: list[str]) -> AuthResult:  # noqa: N802

@@ -1,0 +1,349 @@
+"""Hostile and broken clients meet bounds; the next client finds the server as it should be."""
+
+from __future__ import annotations
+
+import poplib
+import random
+import smtplib
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+
+import pytest
+from rawpeer import RawPeer, raw_peer
+from toylab import ALL_SERVICES, HANAKO, LETTER, PASSWORD_ONLY, SERVICES, TARO
+
+from mailtap.servers import Limits, ToyServers
+
+TIGHT = Limits(
+    connections=5,
+    message_octets=100_000,
+    junk_octets=10_000,
+    recipients=3,
+    idle_seconds=0.4,
+    session_seconds=5,
+    handshake_seconds=0.4,
+    close_seconds=0.4,
+)
+PATIENCE = 8.0
+ENCRYPTED = [key for key in SERVICES if key[1] != "plain"]
+SMTP, POP3 = SERVICES["smtp", "plain"], PASSWORD_ONLY["plain"]
+
+
+@pytest.fixture
+def besieged(certificates, capfd):
+    """Servers with tight limits; afterwards they serve the next client, and nothing was printed."""
+    servers = ToyServers(ALL_SERVICES, accounts=(HANAKO, TARO), certificates=certificates, limits=TIGHT)
+    with servers:
+        yield servers
+        assert servers.wait_idle(PATIENCE)
+        assert_serves(servers, certificates)
+        assert servers.wait_idle(PATIENCE)
+    assert servers.faults == ()
+    assert capfd.readouterr() == ("", "")
+
+
+def assert_serves(servers, certificates):
+    """Send one message over each SMTP port and find it over each POP3 port."""
+    context = certificates.client_context()
+    before = len(servers.mailboxes["taro"].messages)
+    for security in ("plain", "starttls", "tls"):
+        host, port = servers.endpoints[SERVICES["smtp", security]]
+        tls = security == "tls"
+        with smtplib.SMTP_SSL(host, port, context=context) if tls else smtplib.SMTP(host, port) as client:
+            if security == "starttls":
+                client.starttls(context=context)
+            client.login("hanako", "ume-no-hana")
+            client.sendmail("hanako@lab.example", ["taro@lab.example"], LETTER)
+        host, port = servers.endpoints[PASSWORD_ONLY[security]]
+        fetcher = poplib.POP3_SSL(host, port, context=context) if tls else poplib.POP3(host, port)
+        if security == "starttls":
+            fetcher.stls(context=context)
+        fetcher.user("taro")
+        fetcher.pass_("tanstaaf")
+        before += 1
+        assert fetcher.stat()[0] == before
+        fetcher.quit()
+
+
+def log_in(peer):
+    peer.line()
+    assert peer.ask(b"USER taro").startswith(b"+OK")
+    assert peer.ask(b"PASS tanstaaf").startswith(b"+OK")
+
+
+def ready_for_data(peer):
+    peer.line()
+    peer.send(b"EHLO client.lab.example\r\n")
+    peer.read_until(b"250 HELP\r\n")
+    assert peer.ask(b"AUTH PLAIN AGhhbmFrbwB1bWUtbm8taGFuYQ==").startswith(b"235")
+    assert peer.ask(b"MAIL FROM:<hanako@lab.example>").startswith(b"250")
+    assert peer.ask(b"RCPT TO:<taro@lab.example>").startswith(b"250")
+    assert peer.ask(b"DATA").startswith(b"354")
+
+
+@pytest.mark.parametrize("key", list(SERVICES), ids="-".join)
+def test_binary_junk(besieged, key):
+    junk = random.Random(20261125).randbytes(50_000)
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        with suppress(OSError):  # it may hang up before all is said
+            peer.send(junk)
+        peer.read_to_end()
+
+
+@pytest.mark.parametrize("key", list(SERVICES), ids="-".join)
+def test_line_that_never_ends(besieged, key):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        peer.send_until_closed(b"x" * 4096)
+    assert besieged.wait_idle(PATIENCE)
+    assert besieged.sessions[SERVICES[key]].aborted == 1
+
+
+@pytest.mark.parametrize("key", list(SERVICES), ids="-".join)
+def test_trickle_of_single_bytes_is_cut_off(besieged, key):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        peer.send_until_closed(b"x", pause=0.02)
+    assert besieged.wait_idle(PATIENCE)
+    assert besieged.sessions[SERVICES[key]].aborted == 1
+
+
+@pytest.mark.parametrize("key", list(SERVICES), ids="-".join)
+def test_silent_client_is_cut_off(besieged, key):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        peer.read_to_end()
+
+
+@pytest.mark.parametrize("key", list(SERVICES), ids="-".join)
+def test_client_that_vanishes_at_once(besieged, key):
+    for _ in range(10):
+        RawPeer(besieged.endpoints[SERVICES[key]]).vanish()
+    assert besieged.wait_idle(PATIENCE, sessions=1)
+
+
+def test_body_that_trickles_is_cut_off(besieged):
+    with raw_peer(besieged.endpoints[SMTP]) as peer:
+        ready_for_data(peer)
+        assert b"421" in peer.send_until_closed(b"a line\r\n", pause=0.02)
+    assert besieged.mailboxes["taro"].messages == ()
+
+
+@pytest.mark.parametrize("leave", ["close", "vanish"])
+def test_client_that_leaves_in_data_delivers_nothing(besieged, leave):
+    peer = RawPeer(besieged.endpoints[SMTP])
+    ready_for_data(peer)
+    peer.send(LETTER)
+    getattr(peer, leave)()
+    assert besieged.wait_idle(PATIENCE, sessions=1)
+    assert besieged.mailboxes["taro"].messages == ()
+    assert besieged.sessions[SMTP].aborted == 1
+
+
+def test_message_too_large_is_refused_and_the_session_goes_on(besieged):
+    with raw_peer(besieged.endpoints[SMTP]) as peer:
+        ready_for_data(peer)
+        peer.send(b"0123456789012345678901234567890123456789\r\n" * 2450 + b".\r\n")
+        assert peer.line().startswith(b"552")
+        assert peer.ask(b"QUIT").startswith(b"221")
+
+
+def test_message_that_never_ends_is_cut_off(besieged):
+    with raw_peer(besieged.endpoints[SMTP]) as peer:
+        ready_for_data(peer)
+        peer.send_until_closed(b"0123456789012345678901234567890123456789\r\n" * 100)
+    assert besieged.mailboxes["taro"].messages == ()
+
+
+def test_announced_size_too_large_is_refused_at_once(besieged):
+    with raw_peer(besieged.endpoints[SMTP]) as peer:
+        ready_for_data(peer)
+        assert peer.ask(LETTER + b".").startswith(b"250")
+        assert peer.ask(b"MAIL FROM:<hanako@lab.example> SIZE=100001").startswith(b"552")
+
+
+@pytest.mark.parametrize(
+    ("key", "refusal", "next_reply"),
+    [(("smtp", "plain"), b"500 ", b"250 "), (("pop3", "plain"), b"-ERR Line too long", b"-ERR Not now")],
+    ids=["smtp", "pop3"],
+)
+def test_line_too_long_is_refused_and_the_next_one_heard(besieged, key, refusal, next_reply):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        peer.line()
+        assert peer.ask(b"NOOP " + b"x" * 5000).startswith(refusal)
+        assert peer.ask(b"NOOP").startswith(next_reply)
+
+
+def test_too_many_recipients(besieged):
+    with raw_peer(besieged.endpoints[SMTP]) as peer:
+        ready_for_data(peer)
+        assert peer.ask(LETTER + b".").startswith(b"250")
+        assert peer.ask(b"MAIL FROM:<hanako@lab.example>").startswith(b"250")
+        replies = [peer.ask(b"RCPT TO:<taro@lab.example>")[:3] for _ in range(5)]
+    assert replies == [b"250", b"250", b"250", b"452", b"452"]
+
+
+@pytest.mark.parametrize(
+    ("key", "attempt", "refusals"),
+    [
+        (("smtp", "plain"), b"AUTH PLAIN AGhhbmFrbwB3cm9uZw==", [b"535", b"535", b"421"]),
+        (("pop3", "plain"), b"AUTH PLAIN AHRhcm8Ad3Jvbmc=", [b"-ER", b"-ER", b"-ER"]),
+    ],
+    ids=["smtp", "pop3"],
+)
+def test_failed_logins_are_counted(besieged, key, attempt, refusals):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        peer.line()
+        if key[0] == "smtp":
+            peer.send(b"EHLO x\r\n")
+            peer.read_until(b"250 HELP\r\n")
+        assert [peer.ask(attempt)[:3] for _ in refusals] == refusals
+        assert peer.read_to_end() == b""
+
+
+def test_commands_no_one_knows_are_counted(besieged):
+    with raw_peer(besieged.endpoints[SMTP]) as peer:
+        assert peer.send_until_closed(b"XYZZY\r\n", pause=0.01).count(b"\n") <= 10
+
+
+def test_client_that_reads_nothing_is_cut_off(besieged):
+    besieged.mailboxes["taro"].add(b"x" * 90_000 + b"\r\n")
+    with raw_peer(besieged.endpoints[POP3]) as peer:
+        log_in(peer)
+        peer.send(b"RETR 1\r\n" * 5000)  # 450 MB, if all were answered
+        assert besieged.wait_idle(PATIENCE)
+    assert besieged.sessions[POP3].aborted == 1
+
+
+def test_client_that_vanishes_in_retr_leaves_the_maildrop_unlocked(besieged):
+    besieged.mailboxes["taro"].add(b"x" * 90_000 + b"\r\n")
+    peer = RawPeer(besieged.endpoints[POP3])
+    log_in(peer)
+    peer.send(b"DELE 1\r\nRSET\r\n" + b"RETR 1\r\n" * 100 + b"DELE 1\r\n")
+    peer.read_until(b"Message follows")
+    peer.vanish()
+    assert besieged.wait_idle(PATIENCE)
+    assert len(besieged.mailboxes["taro"].messages) == 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", id="http"),
+        pytest.param(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", id="broken ClientHello"),
+        pytest.param(b"\x16\x03\x01\xff\xff" + b"\0" * 70_000, id="record too large"),
+        pytest.param(b"\x16\x03\x01\x02", id="half a header"),
+    ],
+)
+@pytest.mark.parametrize("key", ENCRYPTED, ids="-".join)
+def test_garbage_for_a_handshake(besieged, key, garbage):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        begin_tls(peer, key)
+        with suppress(OSError):
+            peer.send(garbage)
+        peer.read_to_end()
+    assert besieged.wait_idle(PATIENCE, sessions=1)
+    assert besieged.sessions[SERVICES[key]].aborted == 1
+
+
+@pytest.mark.parametrize("leave", ["close", "vanish"])
+@pytest.mark.parametrize("key", ENCRYPTED, ids="-".join)
+def test_client_that_leaves_instead_of_a_handshake(besieged, key, leave):
+    peer = RawPeer(besieged.endpoints[SERVICES[key]])
+    begin_tls(peer, key)
+    getattr(peer, leave)()
+    assert besieged.wait_idle(PATIENCE, sessions=1)
+    assert besieged.sessions[SERVICES[key]].aborted == 1
+
+
+@pytest.mark.parametrize("key", ENCRYPTED, ids="-".join)
+def test_garbage_in_the_middle_of_tls(besieged, certificates, key):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        begin_tls(peer, key)
+        peer.start_tls(certificates.client_context())
+        if key[1] == "tls":
+            peer.line()
+        peer.send_beneath_tls(b"\x17\x03\x03\x00\x10" + b"not what it says")
+        with suppress(OSError):  # an alert, or a reset
+            assert peer.sock.recv(100) == b""
+
+
+def begin_tls(peer, key):
+    if key[1] == "starttls":
+        peer.line()
+        if key[0] == "smtp":
+            peer.send(b"EHLO x\r\n")
+            peer.read_until(b"250 HELP\r\n")
+        peer.ask(b"STARTTLS" if key[0] == "smtp" else b"STLS")
+
+
+def test_commands_injected_before_starttls_do_not_count(besieged, certificates):
+    with raw_peer(besieged.endpoints[SERVICES["smtp", "starttls"]]) as peer:
+        peer.line()
+        peer.send(b"STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<evil@lab.example>\r\n")
+        peer.line()
+        peer.start_tls(certificates.client_context())
+        assert peer.ask(b"MAIL FROM:<hanako@lab.example>").startswith(b"503 ")  # no EHLO was heard
+        peer.send(b"EHLO client.lab.example\r\n")
+        assert b"STARTTLS" not in peer.read_until(b"250 HELP\r\n")
+        assert peer.ask(b"STARTTLS").startswith(b"503 ")
+
+
+def test_commands_injected_before_stls_do_not_count(besieged, certificates):
+    with raw_peer(besieged.endpoints[PASSWORD_ONLY["starttls"]]) as peer:
+        peer.line()
+        peer.send(b"STLS\r\nUSER taro\r\nCAPA\r\n")
+        peer.line()
+        peer.start_tls(certificates.client_context())
+        assert peer.ask(b"PASS tanstaaf") == b"-ERR USER first\r\n"
+
+
+def test_a_thousand_connections_meet_a_polite_refusal(besieged):
+    refused = {"smtp": b"421 4.3.2 ", "pop3": b"-ERR [SYS/TEMP] "}
+    for key in (("smtp", "plain"), ("pop3", "starttls")):
+        endpoint = besieged.endpoints[SERVICES[key]]
+        with ExitStack() as held:
+            peers = [held.enter_context(raw_peer(endpoint)) for _ in range(TIGHT.connections)]
+            for peer in peers:
+                peer.line()
+            for _ in range(500):
+                with raw_peer(endpoint) as peer:
+                    said = peer.read_to_end()
+                if said[:1] not in b"+2":
+                    assert said.startswith(refused[key[0]])
+            count = besieged.sessions[SERVICES[key]]
+            assert count.started + count.refused == 500 + TIGHT.connections
+            assert count.refused > 0
+
+
+def test_refusal_on_a_tls_port_is_a_closed_connection(besieged):
+    service = SERVICES["pop3", "tls"]
+    with ExitStack() as held:
+        for _ in range(TIGHT.connections):
+            held.enter_context(raw_peer(besieged.endpoints[service]))
+        with raw_peer(besieged.endpoints[service]) as peer:
+            assert peer.read_to_end() == b""
+    assert besieged.sessions[service].refused == 1
+
+
+IN_A_PROCESS_OF_ITS_OWN = """
+import socket
+from mailtap.servers import *
+taro = Account(username="taro", password="x", addresses=("taro@lab.example",))
+smtp, pop3 = (Service(protocol=p, security=Security.STARTTLS, mechanisms=SASL_MECHANISMS)
+              for p in (ServerProtocol.SMTP, ServerProtocol.POP3))
+with ToyServers([smtp, pop3], accounts=[taro], certificates=LabCertificates()) as servers:
+    for service in (smtp, pop3):
+        for said in (b"EHLO x\\r\\nSTARTTLS\\r\\nSTLS\\r\\n", b"EHLO x\\r\\nMAIL FROM:<((((>\\r\\nAUTH LOGIN\\r\\n" + b"x" * 70000,
+                     b"\\xff\\xfe\\r\\nHELO \\x00\\r\\nVRFY \\xff\\r\\nMAIL FROM:<a@[1\\r\\nRCPT\\r\\nHELP x\\r\\n"):
+            with socket.create_connection(servers.endpoints[service]) as peer:
+                peer.sendall(said)
+                peer.recv(100)
+                peer.sendall(b"\\x16\\x03\\x01\\x00\\x05 junk")
+    assert servers.wait_idle(10)
+    assert servers.faults == (), servers.faults
+"""
+
+
+def test_hostile_input_prints_nothing_where_no_one_set_up_logging():
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", IN_A_PROCESS_OF_ITS_OWN]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
