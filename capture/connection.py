@@ -49,12 +49,14 @@ class Connection:
         notes: what is worth saying of it.
         last_packet: number of the last packet.
         since_ns: since when something has been waiting.
+        counted: how many waiting bytes the reassembler has counted.
     """
 
     __slots__ = (
         "_waited",
         "calm",
         "closed",
+        "counted",
         "ends",
         "flow",
         "halves",
@@ -77,12 +79,18 @@ class Connection:
         self.notes: list[Note] = []
         self.last_packet = segment.packet
         self.since_ns = segment.time_ns
+        self.counted = 0
         self._waited = 0
 
     @property
     def late(self) -> bool:
         """Return whether the capture started in the middle of the connection."""
         return self.halves[0].syn is None and self.halves[1].syn is None
+
+    @property
+    def buffered(self) -> int:
+        """Return the number of bytes that wait."""
+        return self.halves[0].buffered + self.halves[1].buffered
 
     def half(self, direction: Direction) -> Half:
         """Return one direction of a settled connection."""
@@ -123,6 +131,14 @@ class Connection:
         if not self.settled:
             self.settle()
         give_up(self, out)
+        self._rest()
+
+    def overflow(self, segment: Segment, out: list[Heard]) -> None:
+        """Give up everything that waits, because it takes too much memory."""
+        if not self.settled:
+            self.settle()
+        self._say(segment, _FULL)
+        give_up(self, out, everything=True)
         self._rest()
 
     def settle(self) -> None:
@@ -188,9 +204,7 @@ class Connection:
             if self._waited > _PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS:
                 self.lose_patience(out)
         if half.buffered > _MOST_BUFFERED or len(half.early) > _MOST_EARLY:
-            self._say(segment, _FULL)
-            give_up(self, out, everything=True)
-            self._rest()
+            self.overflow(segment, out)
 
     def _rest(self) -> None:
         """Note whether anything waits, or may be ready as soon as anything comes."""

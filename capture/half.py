@@ -6,7 +6,6 @@ Offsets count bytes from the first one after the SYN; sequence numbers are the w
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
 from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +19,7 @@ MASK = 0xFFFFFFFF
 LARGEST_JUMP = 1 << 30  # no window is larger (RFC 7323, section 2.3)
 LARGEST_LOSS = 1 << 20  # bytes only known from an acknowledgement: more are not believed to be lost
 _HALF_CIRCLE = 1 << 31
-_REMEMBERED = 2  # chunks kept to compare repetitions with
+_NONE = (None, None)
 LONGEST_REMEMBERED = 2048
 
 
@@ -75,7 +74,7 @@ class Half:
         ended: whether all up to the FIN was passed on.
         shown: number and time of the packet that first showed that there are bytes beyond `next`, by
             its acknowledgement or its FIN.
-        recent: the last chunks passed on, to compare repetitions with.
+        recent: the last two chunks passed on, to compare repetitions with.
     """
 
     __slots__ = (
@@ -112,7 +111,7 @@ class Half:
         self.end_needs: int | None = None
         self.ended = False
         self.shown = (0, 0)
-        self.recent: deque[Chunk] = deque(maxlen=_REMEMBERED)
+        self.recent: tuple[Chunk | None, Chunk | None] = _NONE
 
     def offset(self, sequence: int) -> int:
         """Return the offset that a sequence number means: the nearest one to the next byte."""
@@ -190,7 +189,7 @@ class Half:
             chunk = Chunk(piece.offset, piece.data, piece.packet, piece.time_ns)
             out.append(chunk)
             if len(piece.data) <= LONGEST_REMEMBERED:
-                self.recent.append(chunk)
+                self.recent = (self.recent[1], chunk)
         if piece.cut:
             out.append(Gap(piece.offset + len(piece.data), piece.cut, piece.packet, piece.time_ns))
         self.move(piece.end)
@@ -204,7 +203,7 @@ class Half:
     def forget(self) -> None:
         """Drop everything that waits."""
         self.early.clear()
-        self.recent.clear()
+        self.recent = _NONE
         self.buffered = 0
 
     def _hasten(self, at: int, piece: Early) -> int:
@@ -230,7 +229,7 @@ class Half:
         """Return whether what was passed on before is repeated unchanged, as far as is remembered."""
         if piece.offset >= self.next or (piece.offset == self.next - 1 and len(piece.data) <= 1):
             return True  # a keep-alive may repeat one byte with any content (RFC 9293, section 3.8.4)
-        return all(_agree(piece, chunk.offset, chunk.data) for chunk in self.recent)
+        return all(chunk is None or _agree(piece, chunk.offset, chunk.data) for chunk in self.recent)
 
 
 def _agree(piece: Early, offset: int, data: bytes) -> bool:

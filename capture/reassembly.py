@@ -5,7 +5,7 @@ What a connection does is in `connection`; here is which segment belongs to whic
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from mailtap.capture.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Heard
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _HALF_CIRCLE = 1 << 31
 _MOST_OPEN = 16_384
 _MOST_CLOSED = 4096
+_MOST_BYTES = 32 << 20
 _STALE = 1 << 20  # how far behind the end of a closed connection a segment may be a repetition
 _NEVER = 1 << 80
 
@@ -35,15 +36,22 @@ class Reassembler:
         crowded_out: number of connections ended early because too many were open.
     """
 
-    def __init__(self, *, most_open: int = _MOST_OPEN) -> None:
-        """Hold at most `most_open` open connections; the longest silent ones are ended first."""
+    def __init__(self, *, most_open: int = _MOST_OPEN, most_bytes: int = _MOST_BYTES) -> None:
+        """Start with no connection.
+
+        Args:
+            most_open: how many connections may be open; the longest silent ones are ended first.
+            most_bytes: how many bytes may wait in all of them; the longest waiting are given up first.
+        """
+        self._most_bytes = most_bytes
         self.count = 0
         self.crowded_out = 0
         self._most_open = most_open
         self._entries: dict[Way, Entry] = {}
         self._open: dict[int, Connection] = {}
         self._closed: deque[Connection] = deque()
-        self._waiting: dict[int, Connection] = {}
+        self._waiting: OrderedDict[int, Connection] = OrderedDict()
+        self._buffered = 0
         self._wake_ns = _NEVER
 
     def feed(self, segment: Segment) -> Sequence[Heard]:
@@ -73,7 +81,7 @@ class Reassembler:
                     half.sequence = sequence + size & MASK
                     half.next += size
                     if size <= LONGEST_REMEMBERED:
-                        half.recent.append(chunk)
+                        half.recent = (half.recent[1], chunk)
                     return ((connection, half.direction, chunk),)
         out: list[Heard] = []
         self._slowly(segment, entry, out)
@@ -85,6 +93,7 @@ class Reassembler:
         self._waiting.pop(connection.number, None)
         for half in connection.halves:
             half.forget()
+        self._count_bytes(connection)
 
     def close(self) -> Sequence[Heard]:
         """Return what was still waiting at the end of the capture, and all ends that were not seen."""
@@ -110,6 +119,7 @@ class Reassembler:
         elif not connection.closed:
             connection.hear(half, peer, segment, out)
             self._watch(connection)
+            self._relieve(segment, out)
 
     def _begin(self, segment: Segment, old: Entry | None, out: list[Heard]) -> Entry:
         """Return the entry of a new connection, having ended the one that used these ports before."""
@@ -131,6 +141,7 @@ class Reassembler:
 
     def _watch(self, connection: Connection) -> None:
         """Remember to look again at a connection in which something waits."""
+        self._count_bytes(connection)
         if connection.closed:
             self._bury(connection)
         elif connection.calm:
@@ -140,20 +151,34 @@ class Reassembler:
             self._wake_ns = min(self._wake_ns, connection.since_ns + PATIENCE_NS)
 
     def _wake(self, time_ns: int, out: list[Heard]) -> None:
-        """Let connections pass on what has been waiting too long."""
-        self._wake_ns = _NEVER
-        for connection in list(self._waiting.values()):
+        """Let connections pass on what has been waiting too long, those first that began first."""
+        while self._waiting:
+            connection = next(iter(self._waiting.values()))
             due = connection.since_ns + PATIENCE_NS
-            if due < time_ns:
-                connection.lose_patience(out)
-                self._waiting.pop(connection.number)
-            else:
-                self._wake_ns = min(self._wake_ns, due)
+            if due >= time_ns:
+                self._wake_ns = due
+                return
+            self._waiting.popitem(last=False)
+            connection.lose_patience(out)
+            self._count_bytes(connection)
+        self._wake_ns = _NEVER
+
+    def _relieve(self, segment: Segment, out: list[Heard]) -> None:
+        """Keep what waits in all connections together within its bound."""
+        while self._buffered > self._most_bytes and self._waiting:
+            _, connection = self._waiting.popitem(last=False)
+            connection.overflow(segment, out)
+            self._count_bytes(connection)
+
+    def _count_bytes(self, connection: Connection) -> None:
+        self._buffered += connection.buffered - connection.counted
+        connection.counted = connection.buffered
 
     def _end(self, connection: Connection, out: list[Heard]) -> None:
         """End a connection where it stands."""
         if not (connection.closed or connection.muted):
             connection.finish(out)
+            self._count_bytes(connection)
         self._bury(connection)
 
     def _bury(self, connection: Connection) -> None:

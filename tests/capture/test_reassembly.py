@@ -9,6 +9,7 @@ import pytest
 import wire
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Chunk, Direction, Endpoint, Gap, Packet, Segment
 from mailtap.capture.reassembly import Reassembler
@@ -368,6 +369,29 @@ def test_open_and_closed_connections_are_bounded() -> None:
             reassembler.feed(segment)
     assert len(reassembler._open) <= 100
     assert len(reassembler._entries) <= 2 * (4096 + 100)
+    assert reassembler.crowded_out > 0
+
+
+def test_early_bytes_of_all_connections_together_are_bounded() -> None:
+    reassembler = Reassembler(most_bytes=100_000)
+    heard: list[Heard] = []
+    for port in range(1, 200):
+        talk = wire.conversation(
+            [("C", bytes(5000))], client=Endpoint("192.0.2.9", port), acks=False, fin=False
+        )
+        for segment in segments(wire.lose(talk, 4)):
+            heard += reassembler.feed(segment)
+        assert reassembler._buffered == sum(one.buffered for one in reassembler._open.values()) <= 100_000
+    assert len({one.number for one, _, item in heard if isinstance(item, Gap)}) == 199 - 100_000 // 3540
+
+
+def test_a_flood_of_openings_costs_no_more_the_longer_it_lasts() -> None:
+    """Every one of these waits for a second; looking at all of them at each packet would take minutes."""
+    reassembler = Reassembler()
+    for number in range(40_000):
+        source = Endpoint(f"10.0.{number >> 8}.{number & 255}", 5)
+        reassembler.feed(Segment(number, number * 100_000, source, wire.SERVER, 7, 0, wire.SYN, b"", 0))
+    assert len(reassembler._waiting) <= 10_002
     assert reassembler.crowded_out > 0
 
 
