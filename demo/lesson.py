@@ -13,7 +13,7 @@ from mailtap.demo import lab as ladder
 from mailtap.demo import shell
 from mailtap.demo.reader import Reader
 from mailtap.demo.shell import Exit
-from mailtap.servers import ServersError
+from mailtap.servers import Security, ServersError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -94,8 +94,11 @@ def _run(
 
 def second_opinion(outcome: Outcome) -> Verdict:
     """Let tshark read the same capture, and compare what it heard with what our listener heard."""
-    services = outcome.scenario.services
-    ports = {server.port: Protocol(services[hop].protocol) for hop, server in outcome.servers.items()}
+    ports = {
+        outcome.servers[hop].port: Protocol(service.protocol)
+        for hop, service in outcome.scenario.services.items()
+        if service.security is not Security.TLS
+    }
     return compare(outcome.leaks, hear(outcome.packets, ports=ports))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tabulate import tabulate
-
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
 from mailtap.demo.scenarios import Hop
+from mailtap.demo.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
 COLUMNS: Final = {
     Field.USERNAME: N_("user\nname"),
     Field.PASSWORD: N_("pass-\nword"),
-    Field.DIGEST: N_("digest"),
-    Field.SENDER: N_("sender"),
+    Field.DIGEST: N_("di-\ngest"),
+    Field.SENDER: N_("sen-\nder"),
     Field.RECIPIENT: N_("reci-\npient"),
     Field.SUBJECT: N_("sub-\nject"),
     Field.BODY: N_("body"),
-    Field.ATTACHMENT: N_("attach-\nment"),
-    Field.SERVER_NAME: N_("server\nname"),
+    Field.ATTACHMENT: N_("file"),
+    Field.SERVER_NAME: N_("host\nname"),
 }
 LETTERS: Final = {Hop.SUBMIT: N_("S"), Hop.RELAY: N_("R"), Hop.FETCH: N_("F")}
 NOTHING: Final = "·"
@@ -38,7 +37,7 @@ def matrix(outcomes: Sequence[Outcome], say: Say) -> str:
         [outcome.scenario.name, *(_cell(outcome, field, say) for field in COLUMNS)] for outcome in outcomes
     ]
     heads = [say("scenario"), *(say(head) for head in COLUMNS.values())]
-    return tabulate(rows, heads, tablefmt="rounded_outline", disable_numparse=True)
+    return table(heads, rows)
 
 
 def legend(say: Say) -> str:

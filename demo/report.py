@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mailtap.capture.model import Leak
+from mailtap.capture.model import Leak, Note
 from mailtap.capture.report import to_json
 from mailtap.capture.witness import Agreement
 
@@ -25,7 +25,8 @@ def leak_objects(outcome: Outcome, file: str | None, *, mask: bool) -> Iterator[
         file: the capture file that was kept, if any.
         mask: whether passwords, tokens and digests stand as stars.
     """
-    for item in (*outcome.leaks, *outcome.notes):
+    items: list[Leak | Note] = [*outcome.leaks, *outcome.notes]
+    for item in items:
         flow = item.evidence.flow if isinstance(item, Leak) else item.flow
         place = {"scenario": outcome.scenario.name, "hop": outcome.hop(flow) if flow else None}
         yield {**to_json(item, file, mask=mask), **place}

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
-from tabulate import tabulate
 
 from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
@@ -24,6 +23,7 @@ from mailtap.demo import cast, dialogue, shell, stage
 from mailtap.demo.lab import Rung, enter, probe
 from mailtap.demo.reader import Reader
 from mailtap.demo.shell import Exit
+from mailtap.demo.table import table
 from mailtap.demo.words import FIELDS
 from mailtap.servers import LabCertificates, Security, ServerProtocol, ServersError, Service
 
@@ -181,10 +181,10 @@ class Overheard:
         out = shell.console(stderr=True) if self._json else self._console
         heads = [say("protocol"), say("host"), say("port"), say("security"), say("login")]
         rows = [
-            [service.protocol.upper(), host, port, say(SECURITY[service.security]), _logins(service)]
+            [service.protocol.upper(), host, str(port), say(SECURITY[service.security]), _logins(service)]
             for service, (host, port) in services
         ]
-        out.print(tabulate(rows, heads, tablefmt="rounded_outline"), soft_wrap=True)
+        out.print(table(heads, rows), soft_wrap=True)
         for person in (cast.HANAKO, cast.TARO):
             out.print(
                 say(

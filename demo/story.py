@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 from rich.text import Text
-from tabulate import tabulate
 
 from mailtap.capture.guess import seconds_to_exhaust
 from mailtap.capture.language import N_
@@ -17,6 +16,7 @@ from mailtap.capture.model import Field
 from mailtap.capture.witness import Agreement
 from mailtap.demo import dialogue
 from mailtap.demo.scenarios import Hop
+from mailtap.demo.table import frame, table
 from mailtap.demo.words import FIELDS, HOPS, PLACES, duration, ranges
 from mailtap.servers import Security
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
     from mailtap.demo.reader import Reader
 
-_PADDING: Final = "  "  # tabulate makes columns so much wider than their heads
 _STRONG_LENGTH: Final = 12  # random characters,
 _STRONG_ALPHABET: Final = 62  # of the letters and digits
 _HIDEABLE: Final = (
@@ -46,6 +45,7 @@ _SERVICE_NAMES: Final = {
     Security.STARTTLS: "{protocol} + STARTTLS",
     Security.TLS: N_("{protocol} over SSL/TLS"),
 }
+_SHORT: Final = {Security.PLAIN: "", Security.STARTTLS: "+STARTTLS", Security.TLS: "/TLS"}
 _PEOPLE: Final = {Hop.SUBMIT: N_("Hanako sends the mail"), Hop.FETCH: N_("Taro fetches the mail")}
 
 
@@ -108,10 +108,15 @@ def _service_name(outcome: Outcome, hop: Hop, reader: Reader) -> str:
     return reader.say(_SERVICE_NAMES[service.security], protocol=service.protocol.upper())
 
 
+def _short_name(outcome: Outcome, hop: Hop) -> str:
+    service = outcome.scenario.services[hop]
+    return service.protocol.upper() + _SHORT[service.security]
+
+
 def _picture(outcome: Outcome, reader: Reader) -> list[Text]:
     """Return who speaks to whom, and where the eavesdropper sits."""
     first, last = reader.say("Hanako's PC"), reader.say("Taro's PC")
-    arrows = [f"──{_service_name(outcome, hop, reader)}──▶" for hop in outcome.servers]
+    arrows = [f"──{_short_name(outcome, hop)}──▶" for hop in outcome.servers]
     arrows[-1] = f"◀{arrows[-1][:-1]}"  # the recipient's mail program comes to fetch
     stations = [first, reader.say("mail server"), last]
     way = Text("  ")
@@ -123,15 +128,18 @@ def _picture(outcome: Outcome, reader: Reader) -> list[Text]:
     left, right = taps[:2]
     ear = reader.say(" eavesdropper ")
     bar = ear.center(right - left - 1 - (cell_len(ear) - len(ear)), "─")
+    recorded = reader.say(
+        "{count} packets recorded on {place}; dropped: {dropped}.",
+        count=len(outcome.packets),
+        place=reader.say(PLACES[outcome.rung]),
+        dropped=outcome.dropped,
+    )
     return [
         way,
         Text(" " * left + "│" + " " * (right - left - 1) + "│", "red"),
         Text(" " * left + "└" + bar + "┘", "red"),
-        Text("  " + reader.say(
-            "{count} packets recorded on {place}; dropped: {dropped}.",
-            count=len(outcome.packets), place=reader.say(PLACES[outcome.rung]), dropped=outcome.dropped,
-        )),
-    ]  # fmt: skip
+        *reader.wrapped(recorded, hang="  "),
+    ]
 
 
 def _hop(outcome: Outcome, number: int, hop: Hop, reader: Reader) -> list[Text]:
@@ -152,12 +160,11 @@ def _leaked(outcome: Outcome, reader: Reader) -> list[Text]:
     heard = [leak for leak in outcome.leaks if not leak.guessed]
     heads = [reader.say("hop"), reader.say("what leaked"), reader.say("value"), reader.say("packets")]
     rows = [_row(outcome, leak, reader) for leak in heard]
-    taken = sum(max(map(cell_len, (heads[c] + _PADDING, *(row[c] for row in rows)))) for c in (0, 1, 3))
-    room = max(12, reader.width - taken - 3 * 4 - 1)
+    taken = sum(max(cell_len(row[column]) for row in [heads, *rows]) for column in (0, 1, 3))
+    room = reader.width - taken - frame(len(heads))
     rows = [[*row[:2], _fitted(row[2], room), row[3]] for row in rows]
-    table = tabulate(rows, heads, tablefmt="rounded_outline", disable_numparse=True)
     title = reader.say("What the eavesdropper has now:")
-    return [Text(title, "bold"), *(Text(line, "") for line in table.split("\n"))]
+    return [Text(title, "bold"), *(Text(line) for line in table(heads, rows).split("\n"))]
 
 
 def _row(outcome: Outcome, leak: Leak, reader: Reader) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from mailtap.capture.witness import Agreement
 from mailtap.demo import matrix, report, story
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class MatrixTelling:
 
     def second_opinion(self, outcome: Outcome, verdict: Verdict) -> None:
         """Keep what the witness says, where it speaks against the listener."""
-        if verdict.only_listener or verdict.only_witness:
+        if verdict.agreement is Agreement.DISAGREES:
             self._wrong += story.heading(outcome, self._reader)
             self._wrong += story.witness(verdict, self._reader)
 

@@ -1,0 +1,191 @@
+"""What `mailtap demo` prints, how it ends, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import lessons
+import pytest
+from wcwidth import wcswidth
+
+from mailtap.demo import cast
+from mailtap.demo.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = [scenario.name for scenario in SCENARIOS]
+EVERY_SCENARIO = pytest.mark.parametrize("name", NAMES)
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("what", [*NAMES, "list", "matrix", "doctor"])
+def test_fits_80_columns_and_is_safe_to_print(what: str, language: str) -> None:
+    told = lessons.tell(what, "--lang", language, COLUMNS="80")
+    assert told.code == 0
+    too_wide = [line for line in told.out.splitlines() if wcswidth(line) > 80]
+    assert too_wide == []
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", told.out)
+
+
+@pytest.mark.parametrize("what", [*NAMES, "list", "matrix"])
+def test_speaks_japanese_when_the_environment_does(what: str) -> None:
+    english = lessons.tell(what, LANG="C.UTF-8").out
+    japanese = lessons.tell(what, LANG="ja_JP.UTF-8").out
+    assert japanese == "" or JAPANESE.search(japanese.splitlines()[0])
+    for line in ("What the eavesdropper has now:", "As expected", "Why:", "Advice:", "no countermeasure"):
+        assert line not in japanese
+    assert "eavesdropper" not in japanese
+    assert english != japanese
+
+
+@EVERY_SCENARIO
+def test_the_story_shows_who_speaks_and_what_leaks(name: str) -> None:
+    told = lessons.tell(name)
+    assert "C: " in told.out
+    assert "S: " in told.out
+    assert "As expected" in told.out
+    assert "▌" in told.out
+    assert "◀" in told.out
+    assert cast.SUBJECT in told.out or name == "tls"
+    assert "TLS handshake, ClientHello" in told.out or name != "tls"
+
+
+@EVERY_SCENARIO
+def test_masks_every_password_and_digest(name: str) -> None:
+    secrets = {
+        leak["value"]
+        for leak in lessons.tell(name, "--json", "--no-witness").leaks
+        if leak["field"] in ("password", "token")
+    } | {cast.HANAKO.password, cast.TARO.password, "AGhhbmFrbwBzYWt1cmEyMDI0"}
+    for told in (lessons.tell(name, "--mask"), lessons.tell(name, "--mask", "--json")):
+        assert not [secret for secret in secrets if secret in told.out]
+    masked = lessons.tell(name, "--mask", "--json").leaks
+    assert {leak["value"] for leak in masked if leak["field"] in ("password", "digest")} <= {"********"}
+
+
+def in_terminal(*arguments: str, **changes: str) -> str:
+    """Run the demo in a terminal of its own, and return what appeared there."""
+    terminal, inside = pty.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "mailtap.demo", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=inside,
+        stderr=inside,
+        env=lessons.environment(TERM="xterm-256color", COLUMNS="80", **changes),
+    )
+    os.close(inside)
+    shown = bytearray()
+    try:
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    except OSError:  # how Linux says that the other side has closed
+        pass
+    os.close(terminal)
+    assert program.wait(lessons.TIMEOUT) == 0
+    return shown.decode()
+
+
+def test_colours_a_terminal_and_nothing_else() -> None:
+    coloured = in_terminal("plain", "--no-witness")
+    assert ESCAPE.search(coloured)
+    assert not ESCAPE.search(lessons.tell("plain", "--no-witness").out)
+    uncoloured = in_terminal("plain", "--no-witness", NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|4[0-7]|9[0-7])m", uncoloured)
+
+
+def test_unknown_scenario_gets_the_list() -> None:
+    told = lessons.tell("webmail")
+    assert told.code == 2
+    assert "'webmail'" in told.err
+    for name in NAMES:
+        assert f"{name}:" in told.err
+    assert told.out == ""
+
+
+def test_a_missing_word_list_is_found_out_before_anything_runs(tmp_path: Path) -> None:
+    told = lessons.tell("apop", "--wordlist", tmp_path / "none.txt")
+    assert (told.code, told.out) == (2, "")
+    assert "none.txt" in told.err
+
+
+def test_own_words_are_tried_and_a_strong_password_stands(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("nothing-like-it\n")
+    told = lessons.tell("apop", "--wordlist", words, "--json", "--no-witness")
+    assert told.code == 0
+    assert not [leak for leak in told.leaks if leak.get("guessed")]
+    assert "no word fits" in lessons.tell("apop", "--wordlist", words, "--no-witness").out
+    words.write_text("sakura2024\r\nfujisan2023\r\n")
+    told = lessons.tell("apop", "--wordlist", words, "--json", "--no-witness")
+    assert len([leak for leak in told.leaks if leak.get("guessed")]) == 2
+
+
+@pytest.mark.parametrize("option", ["--pcap", "--keys"])
+def test_an_unwritable_file_is_named(option: str, tmp_path: Path) -> None:
+    told = lessons.tell("tls", option, tmp_path / "missing" / "x.pcapng", "--no-witness")
+    assert told.code == 1
+    assert "missing" in told.err
+    assert "Traceback" not in told.err
+
+
+def test_the_witness_is_asked_and_agrees() -> None:
+    for name in NAMES:
+        (summary,) = lessons.tell(name, "--json").summaries
+        assert summary["witness"] == "agrees"
+
+
+def test_without_tshark_the_witness_says_so_in_one_line() -> None:
+    told = lessons.tell("plain", PATH="/nonexistent")
+    assert told.code == 0
+    assert len([line for line in told.out.splitlines() if "tshark" in line]) == 1
+    (summary,) = lessons.tell("plain", "--json", PATH="/nonexistent").summaries
+    assert (summary["witness"], summary["ok"]) == ("absent", True)
+
+
+def test_matrix_tells_every_scenario() -> None:
+    told = lessons.tell("matrix", "--json", "--no-witness")
+    assert told.code == 0
+    assert [summary["scenario"] for summary in told.summaries] == NAMES
+    shown = lessons.tell("matrix", "--no-witness").out
+    for name in NAMES:
+        assert re.search(rf"│ {name} ", shown)
+
+
+def test_the_command_mailtap_leads_to_its_parts() -> None:
+    def mailtap(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys; from mailtap.demo.command import main; sys.exit(main())",
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=lessons.TIMEOUT,
+        )
+
+    assert mailtap("--help").returncode == 0
+    assert mailtap("--version").stdout.startswith("mailtap ")
+    assert mailtap().returncode == 2
+    unknown = mailtap("sniff")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "'sniff'" in unknown.stderr
+    for part in ("demo", "capture", "servers"):
+        helped = mailtap(part, "--help")
+        assert helped.returncode == 0
+        assert f"mailtap {part}" in helped.stdout
+    (summary,) = [
+        json.loads(line) for line in mailtap("demo", "tls", "--json").stdout.splitlines() if '"ok"' in line
+    ]
+    assert summary["ok"]

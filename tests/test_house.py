@@ -1,0 +1,128 @@
+"""What the house itself promises: the wheel, the README, the locks, the catalogues."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import catalogues
+import lessons
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("capture", "servers", "demo")
+# These run the tests themselves, or something as long.
+NOT_IN_A_TEST = {"make test", "make check"}
+
+
+def tree() -> set[str]:
+    """Return what a wheel must hold: every module, and the data beside them."""
+    kept = {".py", ".typed", ".txt", ".mo"}
+    return {
+        f"mailtap/{path.relative_to(ROOT).as_posix()}"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in kept and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in (*PACKAGES, "pyproject.toml", "README.md", "LICENSE"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        source.mkdir(exist_ok=True)
+        copy(ROOT / name, source / name)
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path),
+        str(source),
+    ]
+    subprocess.run(build, check=True, capture_output=True, timeout=100)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert names == tree()
+
+
+def readme_commands(name: str) -> list[str]:
+    """Return the commands that a README shows, without their comments."""
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and line not in NOT_IN_A_TEST]
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
+def test_the_commands_of_the_readme_work(readme: str, tmp_path: Path) -> None:
+    commands = readme_commands(readme)
+    assert "make demo-plain" in commands
+    assert "make demo-tls" in commands
+    for command in commands:
+        words = shlex.split(command)
+        if words[0] == "make":
+            words[1:1] = ["--directory", str(ROOT)]
+        else:
+            words[0] = str(ROOT / words[0])
+        if "servers" in words:
+            assert served_until_interrupted(words, tmp_path) == 130, command
+            continue
+        done = subprocess.run(
+            words, cwd=tmp_path, env=lessons.environment(), capture_output=True, timeout=100, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
+
+
+def served_until_interrupted(words: list[str], folder: Path) -> int:
+    """Start the servers, interrupt them once they say that they run, and return the exit code."""
+    with subprocess.Popen(
+        words, cwd=folder, env=lessons.environment(PYTHONUNBUFFERED="1"), stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        for line in program.stdout:
+            if "Ctrl-C" in line:
+                program.send_signal(signal.SIGINT)
+                break
+        program.stdout.read()
+        return program.wait(lessons.TIMEOUT)
+
+
+@pytest.mark.parametrize("name", ["run", "dev"])
+def test_the_locks_name_no_host_and_pin_everything(name: str) -> None:
+    lock = (ROOT / "requirements" / f"{name}.txt").read_text()
+    assert "://" not in lock
+    assert "--index-url" not in lock
+    packages = re.findall(r"^[a-z0-9].*$", lock, re.MULTILINE)
+    assert packages
+    assert all("==" in package for package in packages)
+    assert lock.count("--hash=sha256:") >= len(packages)
+
+
+def test_the_run_lock_holds_what_the_package_depends_on() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lock = (ROOT / "requirements" / "run.txt").read_text()
+    for requirement in project["project"]["dependencies"]:
+        name = re.split(r"[<>=]", requirement)[0]
+        assert re.search(rf"^{name}==", lock, re.MULTILINE), name
+    assert "pytest" not in lock
+    assert "ruff" not in lock
+
+
+@pytest.mark.parametrize("package", catalogues.PACKAGES)
+@pytest.mark.parametrize("language", catalogues.LANGUAGES)
+def test_everything_people_read_is_translated(package: str, language: str) -> None:
+    assert catalogues.problems(package, language) == []
+
+
+def test_decisions_are_numbered_in_order() -> None:
+    names = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
