@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import email
 import hashlib
 import re
 from dataclasses import dataclass, field
-from email.message import Message
-from email.policy import Compat32
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from mailtap.capture import charsets, headers
+from mailtap.capture import charsets, headers, parts
 from mailtap.capture.html import html_text
 from mailtap.capture.language import N_
 from mailtap.capture.model import Attachment, Field, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PART_LIMIT = 1_000
 """Parts of one message that are read."""
@@ -105,122 +99,59 @@ class _Reader:
             self.notes.append((TOO_NESTED, {}))
             body = self.message[self._cursor :]
             if body.strip():
-                self._add_text([(charsets.decode(body), self._cursor, len(self.message))])
+                self._add_text([_Text(charsets.decode(body), self._cursor, len(self.message))])
             return
-        leaves = list(_leaves(email.message_from_bytes(self.message, policy=_AsSent())))
+        leaves = parts.leaves(self.message)
         if len(leaves) > PART_LIMIT:
             self.notes.append((TOO_MANY_PARTS, {}))
-        plain: list[tuple[str, int, int]] = []
-        html: list[tuple[str, int, int]] = []
+        plain: list[_Text] = []
+        html: list[_Text] = []
         attachments: list[Part] = []
-        for place, leaf in enumerate(leaves[:PART_LIMIT]):
-            is_last = place == len(leaves) - 1
+        for leaf in leaves[:PART_LIMIT]:
             start, end = self._find(leaf)
-            if _is_attachment(leaf):
-                self._attach(leaf, (start, end), attachments, whole=self.whole or not is_last)
+            if leaf.is_attachment:
+                self._attach(leaf, start, end, attachments, whole=self.whole or leaf is not leaves[-1])
                 continue
-            text = charsets.decode(_content(leaf), _charset(leaf))
-            if _content_type(leaf) == "text/html":
-                html.append((html_text(text), start, end))
-            else:
-                plain.append((text, start, end))
-        self._add_text(
-            [each for each in plain if each[0].strip()] or [each for each in html if each[0].strip()]
-        )
+            text = charsets.decode(leaf.content, leaf.charset)
+            is_html = leaf.content_type == "text/html"
+            text = html_text(text) if is_html else text
+            if text.strip():
+                (html if is_html else plain).append(_Text(text, start, end))
+        self._add_text(plain or html)
         self.parts += attachments
 
-    def _add_text(self, texts: list[tuple[str, int, int]]) -> None:
+    def _add_text(self, texts: list[_Text]) -> None:
         if texts:
-            value = "\n".join(_LINE_END.sub("\n", text) for text, _, _ in texts)
-            self.parts.append(Part(field=Field.BODY, value=value, start=texts[0][1], end=texts[-1][2]))
+            value = "\n".join(_LINE_END.sub("\n", each.text) for each in texts)
+            self.parts.append(Part(field=Field.BODY, value=value, start=texts[0].start, end=texts[-1].end))
 
-    def _attach(self, leaf: Message, place: tuple[int, int], found: list[Part], *, whole: bool) -> None:
-        filename = _filename(leaf)
+    def _attach(self, leaf: Leaf, start: int, end: int, found: list[Part], *, whole: bool) -> None:
         if not whole:
-            self.notes.append((CUT_ATTACHMENT, {"filename": filename}))
+            self.notes.append((CUT_ATTACHMENT, {"filename": leaf.filename}))
             return
-        content = _content(leaf)
         attachment = Attachment(
-            filename=filename,
-            content_type=_content_type(leaf),
-            content=content,
-            sha256=hashlib.sha256(content).hexdigest(),
+            filename=leaf.filename,
+            content_type=leaf.content_type,
+            content=leaf.content,
+            sha256=hashlib.sha256(leaf.content).hexdigest(),
         )
         found.append(
-            Part(field=Field.ATTACHMENT, value=filename, start=place[0], end=place[1], attachment=attachment)
+            Part(field=Field.ATTACHMENT, value=leaf.filename, start=start, end=end, attachment=attachment)
         )
 
-    def _find(self, leaf: Message) -> tuple[int, int]:
+    def _find(self, leaf: Leaf) -> tuple[int, int]:
         """Return where a part's payload stands in the message; the rest of it where that cannot be told."""
-        raw = leaf.get_payload()
-        payload = raw.encode("ascii", "replace") if isinstance(raw, str) else b""
-        at = self.message.find(payload, self._cursor) if payload else -1
-        if at < 0 and isinstance(raw, str):
-            payload = _content(leaf)
-            at = self.message.find(payload, self._cursor)
-        if at < 0:
-            return self._cursor, len(self.message)
-        self._cursor = at + len(payload)
-        return at, self._cursor
+        for payload in (leaf.raw, leaf.content):
+            at = self.message.find(payload, self._cursor) if payload else -1
+            if at >= 0:
+                self._cursor = at + len(payload)
+                return at, self._cursor
+        return self._cursor, len(self.message)
 
 
-def _leaves(part: Message) -> Iterator[Message]:
-    """Walk the parts that hold content."""
-    payload = part.get_payload() if part.is_multipart() else None
-    if isinstance(payload, list):
-        if _content_type(part) == "message/rfc822" and _disposition(part) == "attachment":
-            yield part
-        for child in payload:
-            if isinstance(child, Message):
-                yield from _leaves(child)
-    else:
-        yield part
+class _Text(NamedTuple):
+    """A text part, and where it stands in the message."""
 
-
-class _AsSent(Compat32):
-    """Hands out header values as they were sent, undecodable bytes as surrogates."""
-
-    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the base class has it  # the policy's own signature
-        """Return the value itself."""
-        return value
-
-
-def _header(part: Message, name: str) -> bytes:
-    return str(part.get(name, ""))[: headers.HEADER_LIMIT].encode("utf-8", "surrogateescape")
-
-
-def _disposition(part: Message) -> str:
-    value = _header(part, "content-disposition")
-    return value.partition(b";")[0].strip().lower().decode("ascii", "backslashreplace")
-
-
-def _content_type(part: Message) -> str:
-    """Return the type in lower case; RFC 2045, section 5.2 names the one to assume."""
-    value = _header(part, "content-type").partition(b";")[0].strip().lower()
-    return value.decode("ascii", "backslashreplace") if value.count(b"/") == 1 else part.get_default_type()
-
-
-def _is_attachment(part: Message) -> bool:
-    if _disposition(part) == "attachment" or _filename(part):
-        return True
-    return not _content_type(part).startswith(("text/", "multipart/", "message/delivery-status"))
-
-
-def _filename(part: Message) -> str:
-    disposition = headers.parameters(_header(part, "content-disposition"))
-    return disposition.get("filename") or headers.parameters(_header(part, "content-type")).get("name", "")
-
-
-def _charset(part: Message) -> str:
-    return headers.parameters(_header(part, "content-type")).get("charset", "")
-
-
-def _content(part: Message) -> bytes:
-    """Return a part's bytes with its transfer encoding undone (RFC 2045, section 6)."""
-    payload = part.get_payload()
-    if isinstance(payload, list):  # an attached message
-        return b"".join(
-            child.as_bytes(policy=_AsSent(linesep="\r\n")) for child in payload if isinstance(child, Message)
-        )
-    decoded = part.get_payload(decode=True)
-    return decoded if isinstance(decoded, bytes) else b""
+    text: str
+    start: int
+    end: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 import hearing
@@ -49,10 +50,8 @@ def handshake(version: ssl.TLSVersion, *, name: str | None = NAME) -> list[heari
     steps = [client.do_handshake, server.do_handshake] * 3
     steps += [lambda: client.write(SECRET), lambda: server.read(100), lambda: server.write(b"+OK\r\n")]
     for step in steps:
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             step()
-        except ssl.SSLWantReadError:
-            pass
         move()
     return turns
 
