@@ -5,7 +5,7 @@ The command itself can listen, too, so it lives with the lesson; the servers kno
 
 import sys
 
-from mailtap.demo.serve import main
+from mailtap.demo import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.main(["servers", *sys.argv[1:]]))

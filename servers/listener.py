@@ -69,7 +69,8 @@ def listen(host: str, port: int) -> socket.socket:
     address = loopback(host)
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # By its full name, or asyncio does not know it for TCP and leaves Nagle's delays on.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError:  # a system without IPv6
         raise AddressRefused(host) from None
     try:

@@ -201,9 +201,9 @@ class ToyServers:
         except OSError as error:  # no event loop to be had: this machine is out of files or memory
             self._failure = error
         finally:
-            self._ready.set()
             for reception in receptions:
                 reception.sock.close()
+            self._ready.set()
 
     async def _serve(self, receptions: list[Reception]) -> None:
         loop = asyncio.get_running_loop()

@@ -229,8 +229,12 @@ class LabSmtp(SMTP):
             await super().smtp_STARTTLS(arg)
         finally:
             deadline.cancel()
-        if self.session is None or self.session.ssl is None:
-            self.connection_lost(None)  # no handshake came about, and asyncio does not always say so
+        if self._handshake_failed():
+            self.connection_lost(None)  # asyncio does not always say so
+
+    def _handshake_failed(self) -> bool:
+        begun = self._tls_protocol is not None
+        return begun and (self.session is None or self.session.ssl is None)
 
     @auth_mechanism("CRAM-MD5")
     async def auth_CRAM__MD5(self, _server: LabSmtp, args: list[str]) -> AuthResult:  # noqa: N802

@@ -41,6 +41,7 @@ class LabCertificates:
     def server_context(self) -> ssl.SSLContext:
         """Return a context for a server: TLS 1.2 or later, no client certificate asked for."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._leaf.configure_cert(context)
         if self._keylog_filename is not None:
             context.keylog_filename = str(self._keylog_filename)
