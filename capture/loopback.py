@@ -108,10 +108,12 @@ class LoopbackSocket:
             InterfaceRefused: the interface is not loopback.
             CaptureUnavailable: the system refuses the socket, or there is no such interface.
         """
-        require_loopback(interface)
         self._dropped = 0
         try:
+            require_loopback(interface)
             self._socket = _open(interface, expression)
+        except CaptureUnavailable:
+            raise
         except PermissionError as error:
             raise CaptureUnavailable(_NOT_ALLOWED[sys.platform == "win32"]) from error
         except Exception as error:  # scapy raises OSError, ImportError, ValueError and its own, by system

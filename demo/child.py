@@ -28,15 +28,23 @@ def attempt(step: Callable[[], object], patience: float) -> None:
         raise NamespaceError(Step.SYSTEM, sys.platform)
     if (count := threads()) > 1:
         raise NamespaceError(Step.THREADS, f"{count} threads")
-    answer, answering = os.pipe()
-    # An interrupt between fork and try would unwind the child into the parent's code, or forget the child.
+    # An interrupt now would unwind the child into the parent's code, or have the parent forget the child.
+    # It comes when this is over: within milliseconds, or in the worst case when patience ends.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        _fork(step, patience)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _fork(step: Callable[[], object], patience: float) -> None:
+    """Fork, hear the child's answer, and see it end."""
+    answer, answering = os.pipe()
     child = os.fork()
     if child == 0:
         _answer(step, answering)
+    os.close(answering)
     try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(answering)
         _raise_answer(answer, patience)
     finally:
         os.kill(child, signal.SIGKILL)

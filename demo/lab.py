@@ -122,7 +122,7 @@ def choose(forced: Rung | None = None) -> Probe:
 
 
 def enter(rung: Rung) -> Lab:
-    """Enter a rung; where it fails after all, the next below it that works.
+    """Enter a rung; where the system refuses it after all, the next below it that works.
 
     A process enters a lab once, before any thread starts and after it has opened the files that it
     will write to: in a private network it may have lost the right to.
@@ -131,7 +131,8 @@ def enter(rung: Rung) -> Lab:
         rung: which, as `choose` returned it.
 
     Raises:
-        LabUnavailable: neither this rung nor one below it can be entered.
+        LabUnavailable: neither this rung nor one below it can be entered, as after a failure
+            half-way into a network, which there is no way out of.
     """
     ladder = list(Rung)
     tried: list[Probe] = []

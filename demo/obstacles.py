@@ -52,7 +52,7 @@ OBSTACLES: Final[dict[tuple[Step, int | None], tuple[str, str]]] = {
     ),
     (Step.CAPTURE, None): (
         N_("The system does not let this user capture packets."),
-        N_("Run with sudo, or as a user that may (capability CAP_NET_RAW)."),
+        N_("Run with sudo; on Windows, install Npcap with its support for loopback."),
     ),
     (Step.FILES, None): (
         N_("As root in a private network, the program could not read its own files: another user owns them."),

@@ -1,0 +1,297 @@
+# ruff: noqa: SIM117  # a connection, and inside it a capture: two things, two lines
+"""Live capture on the host's own loopback and in a private network: everything, once, whole, or said."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import denial
+import pytest
+
+from mailtap.capture import live, loopback
+from mailtap.capture.decode import Decoder
+from mailtap.capture.live import CaptureUnavailable, InterfaceRefused, LiveCapture
+from mailtap.capture.loopback import LOOPBACK
+from mailtap.capture.model import Packet, Segment
+from mailtap.demo import rungs
+from mailtap.demo.rungs import Rung
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST = rungs.probe(Rung.HOST_LOOPBACK)
+may_capture = pytest.mark.skipif(not HOST.works, reason="only for a user who may capture: " + HOST.detail)
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only for Linux")
+SYN, FIN = 2, 1
+
+
+@contextmanager
+def connection() -> Iterator[tuple[socket.socket, socket.socket, int]]:
+    """Give a client, its server and the server's port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server, _ = listener.accept()
+            with server:
+                yield client, server, port
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def pour(client: socket.socket, server: socket.socket, data: bytes) -> None:
+    """Send it all and read it all."""
+    sender = threading.Thread(target=client.sendall, args=(data,))
+    sender.start()
+    left = len(data)
+    while left:
+        left -= len(server.recv(min(left, 1 << 16)))
+    sender.join()
+
+
+def segments(packets: tuple[Packet, ...]) -> list[Segment]:
+    decoder = Decoder()
+    return [item for packet in packets for item in decoder.decode(packet) if isinstance(item, Segment)]
+
+
+def stream_to(port: int, packets: tuple[Packet, ...]) -> bytes:
+    """Join what was sent to a port by sequence number; a hole or a cut would shorten it."""
+    pieces = {s.sequence: s.payload for s in segments(packets) if s.destination.port == port and s.payload}
+    assert not any(segment.cut for segment in segments(packets))
+    return b"".join(piece for _, piece in sorted(pieces.items()))
+
+
+@may_capture
+def test_a_connection_is_heard_from_its_first_to_its_last_packet_each_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with LiveCapture(ports=[port]) as capture:
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                server, _ = listener.accept()
+                client.sendall(b"QUIT\r\n")
+                assert server.recv(100) == b"QUIT\r\n"
+                server.close()
+                assert client.recv(100) == b""
+            recording = capture.stop()
+    assert (recording.dropped, recording.complete, recording.problem) == (0, True, "")
+    heard = segments(recording.packets)
+    assert [packet.number for packet in recording.packets] == list(range(1, len(heard) + 1))
+    assert [bool(s.flags & SYN) for s in heard[:3]] == [True, True, False]
+    assert sum(s.payload == b"QUIT\r\n" for s in heard) == 1
+    assert sum(bool(s.flags & FIN) for s in heard) == 2
+    times = [packet.time_ns for packet in recording.packets]
+    assert times == sorted(times)
+    assert all(packet.length == len(packet.data) for packet in recording.packets)
+
+
+@may_capture
+@pytest.mark.parametrize("size", [65_483, 3_000_000])
+def test_the_largest_frames_come_whole(size: int) -> None:
+    data = os.urandom(size)
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as listener, LiveCapture(ports=[port]) as capture:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server, _ = listener.accept()
+            with server:
+                pour(client, server, data)
+        recording = capture.stop()
+    assert (recording.dropped, recording.complete) == (0, True)
+    assert stream_to(port, recording.packets) == data
+
+
+@may_capture
+def test_other_peoples_traffic_is_never_kept() -> None:
+    seen: list[Packet] = []
+    with connection() as (client, server, _):
+        with LiveCapture(ports=[free_port()], on_packet=seen.append) as capture:
+            client.sendall(b"not for mailtap")
+            assert server.recv(100) == b"not for mailtap"
+            recording = capture.stop()
+    assert (recording.packets, seen) == ((), [])
+
+
+@may_capture
+def test_without_libpcap_the_choice_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loopback, "_attach", lambda *_: None)
+    with connection() as (ours, our_server, port), connection() as (client, server, _):
+        with LiveCapture(ports=[port]) as capture:
+            client.sendall(b"not for mailtap")
+            assert server.recv(100) == b"not for mailtap"
+            ours.sendall(b"for mailtap")
+            assert our_server.recv(100) == b"for mailtap"
+            recording = capture.stop()
+    assert stream_to(port, recording.packets) == b"for mailtap"
+    assert not any(b"not for mailtap" in packet.data for packet in recording.packets)
+
+
+@may_capture
+@linux
+@pytest.mark.parametrize("ring", [True, False], ids=["ring", "socket buffer"])
+def test_what_the_kernel_drops_is_counted(monkeypatch: pytest.MonkeyPatch, ring: bool) -> None:
+    if not ring:
+        monkeypatch.setattr(loopback, "Ring", _no_ring)
+    hold = threading.Event()
+    with connection() as (client, server, port):
+        with LiveCapture(ports=[port], on_packet=lambda _: hold.wait(), buffer=1) as capture:
+            pour(client, server, bytes(8_000_000))
+            hold.set()
+            recording = capture.stop()
+    assert recording.dropped > 0
+    assert recording.complete, "the end itself was heard, after the drops"
+
+
+def _no_ring(*_: object) -> None:
+    raise OSError("no ring here")
+
+
+@may_capture
+@linux
+def test_a_kernel_without_rings_hears_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loopback, "Ring", _no_ring)
+    data = os.urandom(65_483)
+    with connection() as (client, server, port):
+        with LiveCapture(ports=[port]) as capture:
+            pour(client, server, data)
+            recording = capture.stop()
+    assert (recording.dropped, recording.complete) == (0, True)
+    assert stream_to(port, recording.packets) == data
+
+
+@may_capture
+def test_the_last_word_is_heard_every_time() -> None:
+    with connection() as (client, server, port):
+        for word in (f"word {number}".encode() for number in range(20)):
+            with LiveCapture(ports=[port]) as capture:
+                client.sendall(word)
+                assert server.recv(100) == word
+                assert stream_to(port, capture.stop().packets) == word
+
+
+@may_capture
+def test_a_listener_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = loopback.LoopbackSocket.frames
+
+    def fail(self: loopback.LoopbackSocket, timeout: float) -> list[loopback.Frame]:
+        frames = read(self, timeout)
+        if any(b"unheard" in frame.data for frame in frames):
+            raise OSError("the interface went away")
+        return frames
+
+    monkeypatch.setattr(loopback.LoopbackSocket, "frames", fail)
+    with connection() as (client, _, port):
+        capture = LiveCapture(ports=[port])
+        capture.start()
+        client.sendall(b"unheard")
+        recording = capture.stop()
+    assert not recording.complete
+    assert recording.problem == "The listener failed: the interface went away"
+
+
+@may_capture
+def test_a_listener_that_never_hears_its_own_mark_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_PATIENCE", 0.2)
+    monkeypatch.setattr(loopback.LoopbackSocket, "frames", lambda *_: [])
+    with pytest.raises(CaptureUnavailable, match="hears nothing"):
+        LiveCapture().start()
+
+
+@may_capture
+def test_an_error_of_the_callers_own_reaches_him() -> None:
+    def fail(_: Packet) -> None:
+        raise ValueError("the caller's own")
+
+    with connection() as (client, _, port):
+        capture = LiveCapture(ports=[port], on_packet=fail)
+        capture.start()
+        client.sendall(b"x")
+        with pytest.raises(ValueError, match="the caller's own"):
+            capture.stop()
+
+
+@may_capture
+def test_stopping_twice_gives_the_same_recording_and_nothing_is_left_open() -> None:
+    before = threading.active_count(), _open_files()
+    with LiveCapture(ports=[free_port()]) as capture:
+        first = capture.stop()
+    assert capture.stop() is first
+    assert (threading.active_count(), _open_files()) == before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
+
+
+@may_capture
+def test_nothing_is_kept_when_nothing_is_to_be_kept() -> None:
+    seen: list[Packet] = []
+    with connection() as (client, server, port):
+        with LiveCapture(ports=[port], on_packet=seen.append, keep=False) as capture:
+            client.sendall(b"live")
+            assert server.recv(100) == b"live"
+            assert capture.stop().packets == ()
+    assert stream_to(port, tuple(seen)) == b"live"
+
+
+def test_stopping_what_was_never_started_is_the_callers_mistake() -> None:
+    with pytest.raises(RuntimeError, match="start"):
+        LiveCapture().stop()
+
+
+def test_an_interface_that_is_not_there_is_named() -> None:
+    with pytest.raises(CaptureUnavailable, match="no interface 'nosuch0'"):
+        LiveCapture("nosuch0").start()
+
+
+@linux
+@pytest.mark.skipif(not rungs.probe(Rung.PRIVATE_NETWORK).works, reason="only where private networks work")
+@pytest.mark.parametrize("name", ["eth9", "lo9"], ids=["by its kind", "whatever it is called"])
+def test_an_interface_that_is_not_loopback_is_refused(name: str) -> None:
+    # A tun interface of our own making, in a network of our own: nobody else is listened to.
+    program = (
+        "import fcntl, struct, sys\n"
+        "from mailtap.demo import namespace\n"
+        "from mailtap.capture.live import LiveCapture\n"
+        "namespace.enter_private_network()\n"
+        "tun = open('/dev/net/tun', 'r+b', buffering=0)\n"
+        "fcntl.ioctl(tun, 0x400454CA, struct.pack('16sH22x', sys.argv[1].encode(), 0x1001))\n"
+        "LiveCapture(sys.argv[1]).start()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=False)
+    if "/dev/net/tun" in done.stderr:
+        pytest.skip("this machine has no /dev/net/tun to make another interface with")
+    assert f"InterfaceRefused: '{name}' is not a loopback interface" in done.stderr
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not Path("/sys/class/net/eth0").exists(), reason="only with an eth0"
+)
+def test_the_hosts_network_card_is_refused_to_root_too() -> None:
+    with pytest.raises(InterfaceRefused, match="only to this machine talking to itself"):
+        LiveCapture("eth0").start()
+
+
+@pytest.mark.skipif(not denial.can_filter(), reason="only where this test knows the system calls")
+def test_without_packet_sockets_it_says_what_to_do() -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import denial\n"
+        "from mailtap.capture.live import LiveCapture\n"
+        "denial.deny(['packet-sockets'])\n"
+        "LiveCapture().start()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(denial.HERE)], capture_output=True, text=True, check=False
+    )
+    assert "CaptureUnavailable: The system does not let this user capture packets. Run it in" in done.stderr
+
+
+def test_the_usual_interface_is_this_systems_loopback() -> None:
+    loopback.require_loopback(LOOPBACK)

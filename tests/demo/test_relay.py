@@ -1,0 +1,344 @@
+"""The relay passes every byte on as it came, and writes it down as packets that anyone can read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+
+from mailtap.capture.decode import Decoder
+from mailtap.capture.model import Direction, Endpoint, Packet, Segment
+from mailtap.capture.sinks import write_pcap
+from mailtap.demo.frames import MSS, Connection
+from mailtap.demo.relay import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mailtap.capture.live import Recording
+
+C, S = Direction.CLIENT, Direction.SERVER
+FIN, SYN, RST = 1, 2, 4
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@contextmanager
+def relayed(
+    serve: Callable[[socket.socket], None], **options: object
+) -> Iterator[tuple[Relay, tuple[str, int]]]:
+    """Give a relay before a server that serves each connection in a thread of its own."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=512) as listener,
+        ThreadPoolExecutor(32) as pool,
+    ):
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                pool.submit(serve, connection)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            with Relay({"server": listener.getsockname()}, **options) as relay:  # type: ignore[arg-type]
+                yield relay, relay.endpoints["server"]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def read_all(connection: socket.socket) -> bytes:
+    pieces = []
+    while piece := connection.recv(65536):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def segments(recording: Recording) -> list[Segment]:
+    decoder = Decoder()
+    decoded = [decoder.decode(packet) for packet in recording.packets]
+    assert all(len(items) == 1 and isinstance(items[0], Segment) for items in decoded)
+    return [items[0] for items in decoded if isinstance(items[0], Segment)]
+
+
+def streams(recording: Recording, server_port: int) -> dict[Direction, bytes]:
+    """Join the payloads as they come: the relay writes no hole and no disorder."""
+    joined = {C: b"", S: b""}
+    next_sequence: dict[tuple[Endpoint, Endpoint], int] = {}
+    for segment in segments(recording):
+        key = (segment.source, segment.destination)
+        assert next_sequence.get(key, segment.sequence) == segment.sequence
+        grown = segment.sequence + len(segment.payload) + bool(segment.flags & (SYN | FIN))
+        next_sequence[key] = grown & 0xFFFFFFFF
+        joined[S if segment.source.port == server_port else C] += segment.payload
+    return joined
+
+
+def echo(connection: socket.socket) -> None:
+    with connection:
+        while piece := connection.recv(65536):
+            connection.sendall(piece)
+
+
+@pytest.mark.parametrize("size", [1, MSS, MSS + 1, 16 * 1024 + 1, 2_000_000])
+def test_bytes_pass_unchanged_in_both_directions_and_into_the_packets(size: int) -> None:
+    data = os.urandom(size)
+    with relayed(echo) as (relay, endpoint):
+        with socket.create_connection(endpoint) as client:
+            sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+            sender.start()
+            assert read_all(client) == data
+            sender.join()
+        recording = relay.stop()
+    assert streams(recording, endpoint[1]) == {C: data, S: data}
+    assert (recording.dropped, recording.complete, recording.problem) == (0, True, "")
+    assert [packet.number for packet in recording.packets] == list(range(1, len(recording.packets) + 1))
+    assert max(len(packet.data) for packet in recording.packets) <= 1514
+
+
+def test_a_side_that_has_finished_speaking_still_hears() -> None:
+    def answer_at_the_end(connection: socket.socket) -> None:
+        with connection:
+            connection.sendall(b"got " + read_all(connection))
+
+    with relayed(answer_at_the_end) as (relay, endpoint):
+        with socket.create_connection(endpoint) as client:
+            client.sendall(b"everything")
+            client.shutdown(socket.SHUT_WR)
+            assert read_all(client) == b"got everything"
+        recording = relay.stop()
+    happened = [("F" if s.flags & FIN else "") + s.payload.decode() for s in segments(recording)]
+    assert [text for text in happened if text] == ["everything", "F", "got everything", "F"]
+
+
+def test_the_server_may_finish_first() -> None:
+    heard = []
+
+    def speak_then_listen(connection: socket.socket) -> None:
+        with connection:
+            connection.sendall(b"bye")
+            connection.shutdown(socket.SHUT_WR)
+            heard.append(read_all(connection))
+
+    with relayed(speak_then_listen) as (relay, endpoint):
+        with socket.create_connection(endpoint) as client:
+            assert read_all(client) == b"bye"
+            client.sendall(b"last word")
+        recording = relay.stop()
+    assert heard == [b"last word"]
+    assert streams(recording, endpoint[1]) == {C: b"last word", S: b"bye"}
+
+
+def test_the_order_of_the_two_sides_is_the_order_in_which_they_spoke() -> None:
+    with relayed(echo) as (relay, endpoint):
+        with socket.create_connection(endpoint) as client:
+            for number in range(50):
+                client.sendall(b"%d" % number)
+                assert client.recv(10) == b"%d" % number
+        recording = relay.stop()
+    said = [s.payload for s in segments(recording) if s.payload]
+    assert said == [b"%d" % number for number in range(50) for _ in "CS"]
+    times = [packet.time_ns for packet in recording.packets]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("who", [C, S], ids=["by the client", "by the server"])
+def test_a_reset_is_passed_on_and_written_down(who: Direction) -> None:
+    passed = threading.Event()
+    ready = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            assert connection.recv(10) == b"hello"
+            ready.set()
+            if who is S:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                return
+            with pytest.raises(ConnectionResetError):
+                connection.recv(10)
+            passed.set()
+
+    with relayed(serve) as (relay, endpoint):
+        with socket.create_connection(endpoint, timeout=10) as client:
+            client.sendall(b"hello")
+            assert ready.wait(10)
+            if who is C:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                client.close()
+            else:
+                with pytest.raises(ConnectionResetError):
+                    client.recv(10)
+                passed.set()
+        assert passed.wait(10)
+        recording = relay.stop()
+    last = segments(recording)[-1]
+    assert last.flags & RST
+    assert (last.source.port == endpoint[1]) is (who is S)
+    assert recording.complete
+
+
+def test_a_server_that_is_not_there_is_a_reset() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = listener.getsockname()
+    with Relay({"nobody": nobody}) as relay:
+        client = socket.create_connection(relay.endpoints["nobody"], timeout=10)
+        with client, pytest.raises(ConnectionResetError):
+            client.recv(1)
+        recording = relay.stop()
+    assert [s.flags for s in segments(recording)][-1] & RST
+    assert recording.complete
+
+
+def test_a_reader_that_does_not_read_holds_the_writer_back() -> None:
+    written = []
+    full = threading.Event()
+
+    def pour(connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(0.5)  # how long nothing more may go before it counts as held back
+            total = 0
+            try:
+                while total < 200_000_000:
+                    total += connection.send(bytes(65536))
+            except TimeoutError:
+                pass
+            written.append(total)
+            full.set()
+
+    with relayed(pour) as (relay, endpoint), socket.create_connection(endpoint):
+        assert full.wait(20)
+        relay.stop(0)
+    # Two kernels' worth of socket buffers, and no more: nothing piles up in the relay.
+    assert written[0] < 50_000_000
+
+
+def test_more_clients_than_it_serves_at_once_are_all_served() -> None:
+    with relayed(echo) as (relay, endpoint):
+
+        def visit(number: int) -> bytes:
+            with socket.create_connection(endpoint, timeout=30) as client:
+                client.sendall(b"client %d" % number)
+                client.shutdown(socket.SHUT_WR)
+                return read_all(client)
+
+        with ThreadPoolExecutor(64) as pool:
+            answers = list(pool.map(visit, range(300)))
+        recording = relay.stop()
+    assert answers == [b"client %d" % number for number in range(300)]
+    assert sum(bool(s.flags & SYN) for s in segments(recording)) == 600
+    assert recording.complete
+
+
+def test_a_connection_still_open_at_the_end_is_reset_and_nothing_is_left() -> None:
+    with relayed(echo) as (relay, endpoint):
+        with socket.create_connection(endpoint, timeout=10) as client:
+            client.sendall(b"x")
+            assert client.recv(1) == b"x"
+            recording = relay.stop(0)
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(endpoint)
+    assert segments(recording)[-1].flags & RST
+    assert relay.stop() is recording
+    assert not any(thread.name == "mailtap-relay" for thread in threading.enumerate())
+
+
+def test_a_client_that_had_connected_before_the_end_is_still_served() -> None:
+    with relayed(echo) as (relay, endpoint), socket.create_connection(endpoint) as client:
+        client.sendall(b"just in time")
+        client.shutdown(socket.SHUT_WR)
+        recording = relay.stop()
+        assert read_all(client) == b"just in time"
+    assert streams(recording, endpoint[1])[S] == b"just in time"
+
+
+def test_the_wanted_port_is_taken_where_it_is_free_and_another_where_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = listener.getsockname()[1]
+    with relayed(echo, ports={"server": free}) as (_, endpoint):
+        assert endpoint == ("127.0.0.1", free)
+        with relayed(echo, ports={"server": free}) as (_, other):
+            assert other[1] != free
+
+
+def test_an_error_of_the_callers_own_reaches_him() -> None:
+    def fail(_: Packet) -> None:
+        raise ValueError("the caller's own")
+
+    with relayed(echo) as (_, endpoint):
+        relay = Relay({"server": endpoint}, on_packet=fail)
+        relay.start()
+        socket.create_connection(relay.endpoints["server"]).close()
+        with pytest.raises(ValueError, match="the caller's own"):
+            relay.stop()
+
+
+def test_packets_can_be_taken_as_they_come_and_not_kept() -> None:
+    seen: list[Packet] = []
+    with relayed(echo, on_packet=seen.append, keep=False) as (relay, endpoint):
+        with socket.create_connection(endpoint) as client:
+            client.sendall(b"live")
+            assert client.recv(4) == b"live"
+        assert relay.stop().packets == ()
+    assert len(seen) == 3 + 2 * 2 + 2 * 2  # handshake, two words and two endings, each acknowledged
+
+
+ACTIONS = st.lists(st.tuples(st.sampled_from(Direction), st.binary(min_size=1, max_size=4 * MSS)), max_size=6)
+
+
+@given(ACTIONS)
+@settings(max_examples=25, deadline=None)
+def test_frames_are_what_scapy_would_have_built(actions: list[tuple[Direction, bytes]]) -> None:
+    connection = Connection(Endpoint("127.0.0.1", 47206), Endpoint("127.0.0.1", 110))
+    frames = connection.opened()
+    for direction, data in actions:
+        frames += connection.sent(direction, data)
+    frames += connection.ended(C) + connection.ended(S)
+    for frame in frames:
+        built = Ether(frame)
+        del built[IP].chksum, built[TCP].chksum, built[IP].len, built[TCP].dataofs
+        assert bytes(built) == frame
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed (Debian: apt install tshark)")
+def test_tshark_finds_nothing_wrong_in_a_relayed_capture(tmp_path: Path) -> None:
+    with relayed(echo) as (relay, endpoint):
+        for size in (10, 100_000):
+            with socket.create_connection(endpoint) as client:
+                sender = threading.Thread(
+                    target=lambda c=client, n=size: (c.sendall(os.urandom(n)), c.shutdown(socket.SHUT_WR))
+                )
+                sender.start()
+                assert len(read_all(client)) == size
+                sender.join()
+        recording = relay.stop()
+    path = tmp_path / "relayed.pcap"
+    write_pcap(path, recording.packets)
+    checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-r", str(path)]
+    warning = 0x600000  # and worse; a FIN alone is a "note"
+    wrong = f"tcp.analysis.flags || _ws.malformed || _ws.expert.severity >= {warning} || !tcp"
+    bad = "tcp.checksum.status != 1 || ip.checksum.status != 1"
+    assert _tshark(*checks, "-Y", f"{wrong} || {bad}") == []
+    assert len(_tshark(*checks)) == len(recording.packets) > 100
+
+
+def _tshark(*arguments: str) -> list[str]:
+    done = subprocess.run(["tshark", *arguments], capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.splitlines()
