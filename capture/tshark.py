@@ -110,6 +110,9 @@ async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, L
         raise TsharkFailedError(f"what tshark printed cannot be read: {error}") from error
     finally:
         statuses = await _end(capture)
+        task = asyncio.current_task()
+        if task and task.cancelling():  # Ctrl-C ended tshark, too: that is no failure of its own
+            raise asyncio.CancelledError
     if crashed or any(statuses):
         status = f"status {statuses[0]}" if statuses else "an error"
         raise TsharkFailedError(f"tshark ended with {status}: {capture._last_error_line}")  # noqa: SLF001

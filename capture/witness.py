@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-_ABSENT = N_("No second witness: tshark is missing (Debian, Ubuntu: sudo apt install tshark).")
+_ABSENT = N_("No second witness: tshark is missing (Debian: sudo apt install tshark).")
 _FAILED = N_("The second witness failed: {reason}")
 _DISAGREE = N_(
     "The listener heard {listener} that tshark did not, and tshark {witness} that the listener did not"

@@ -37,7 +37,6 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `mailtap demo` and return its exit code."""
-    shell.end_like_interrupt()
     options = _parser().parse_args(arguments)
     say = shell.speak(options)
     match options.what:
@@ -100,7 +99,6 @@ def _unknown(name: str, say: Say) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(shell.INTERRUPTED)
+    from mailtap.demo import command
+
+    sys.exit(command.main(["demo", *sys.argv[1:]]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ PARTS: Final = {
     "servers": "mailtap.demo.serve",
 }
 
-INTERRUPTED: Final = 130  # as in `shell`, which is too heavy to import before it is needed
+INTERRUPTED: Final = 130  # what a shell reports for a program ended by Ctrl-C
 USAGE: Final = 2
 
 HELP: Final = """\
@@ -37,10 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line without the program's name; by default the process's own.
     """
+    end_like_interrupt()
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def end_like_interrupt() -> None:
+    """Let SIGTERM and SIGHUP end the program the way Ctrl-C does: with everything cleaned up."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _run(arguments: list[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import queue
-import sys
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -85,7 +84,6 @@ _BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `mailtap servers` and return its exit code."""
-    shell.end_like_interrupt()
     options = _parser().parse_args(arguments)
     say = shell.speak(options)
     aside = shell.console(stderr=True)
@@ -226,7 +224,3 @@ def _logins(service: Service) -> str:
     pop3 = service.protocol is ServerProtocol.POP3
     ways = (*(["USER/PASS"] if pop3 and service.user_pass else []), *(["APOP"] if service.apop else []))
     return ", ".join((*ways, *service.mechanisms))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

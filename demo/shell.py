@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -16,13 +15,11 @@ from mailtap.capture import language
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from types import FrameType
 
     from mailtap.capture.language import Say
 
 WIDEST: Final = 100  # columns: longer lines are hard to read, on a projector above all
 NARROWEST: Final = 60
-INTERRUPTED: Final = 130  # what a shell reports for a program ended by Ctrl-C
 
 
 class Exit(IntEnum):
@@ -59,13 +56,3 @@ def console(*, stderr: bool = False) -> Console:
     made.width = max(NARROWEST, min(made.width, WIDEST))
     return made
 
-
-def end_like_interrupt() -> None:
-    """Let SIGTERM and SIGHUP end the program the way Ctrl-C does: with everything cleaned up."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _end)
-
-
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)

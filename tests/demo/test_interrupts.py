@@ -1,0 +1,76 @@
+"""Ctrl-C at any moment ends every command quickly and quietly, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import lessons
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Says so once it can be interrupted: what Python prints before that is not ours.
+PROGRAM = """
+import sys
+from mailtap.demo.command import main
+try:
+    print("ready", flush=True)
+    sys.exit(main())
+except KeyboardInterrupt:  # before main() could begin
+    sys.exit(130)
+"""
+MOMENTS = [0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8]  # seconds after the start
+COMMANDS = {
+    "a lesson": ["demo", "plain"],
+    "a lesson over TLS": ["demo", "tls", "--json"],
+    "a lesson on the relay": ["demo", "tls", "--rung", "relay"],
+    "all lessons": ["demo", "matrix"],
+    "the doctor": ["demo", "doctor"],
+    "the servers": ["servers"],
+    "the servers with a tap": ["servers", "--tap"],
+    "a live capture": ["capture", "--live"],
+}
+
+
+def processes_of_session(session: int) -> list[psutil.Process]:
+    """Return the processes, dead ones waiting for their parents aside, that still belong to a session."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                left.append(process)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return left
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+def test_leaves_nothing_behind(arguments: list[str], number: signal.Signals, tmp_path: Path) -> None:
+    for moment in MOMENTS if number is signal.SIGINT else MOMENTS[::4]:
+        with subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=lessons.environment(TMPDIR=str(tmp_path)),
+            start_new_session=True,
+        ) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"ready\n"
+            try:
+                out, err = program.communicate(timeout=moment)
+            except subprocess.TimeoutExpired:
+                os.killpg(program.pid, number)  # a terminal's Ctrl-C goes to all of the program's processes
+                out, err = program.communicate(timeout=20)
+        where = f"{' '.join(arguments)}, interrupted after {moment} s"
+        assert b"Traceback" not in out + err, f"{where}\n{err.decode()}"
+        # Python itself ends by the signal when that comes before the program's first step or after its last.
+        assert program.returncode in (0, 128 + number, -number), f"{where}\n{err.decode()}"
+        assert processes_of_session(program.pid) == [], where
+        assert list(tmp_path.iterdir()) == [], where
