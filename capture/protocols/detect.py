@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mailtap.capture.model import Protocol
-from mailtap.capture.protocols.talk import TLS_RECORD
+from mailtap.capture.protocols.lines import TLS_RECORD
 
 SIGHT_LIMIT = 4_096
 """Bytes of each direction within which a protocol must have shown itself."""

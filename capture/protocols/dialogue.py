@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, HalfGivenUp, UnknownProtocol
 from mailtap.capture.model import Chunk, Direction, Gap, Protocol, Span
-from mailtap.capture.protocols import pop3, smtp, tls
+from mailtap.capture.protocols import imap, pop3, smtp, tls
 from mailtap.capture.protocols.detect import HINTS, SIGHT_LIMIT, Nothing, Sight, recognise
 from mailtap.capture.protocols.talk import Talk
 
@@ -20,6 +20,7 @@ PARSERS: Mapping[Protocol, Callable[[Talk], Reading[None]]] = MappingProxyType(
     {
         Protocol.POP3: pop3.converse,
         Protocol.SMTP: smtp.converse,
+        Protocol.IMAP: imap.converse,
         Protocol.TLS: tls.converse,
     }
 )
@@ -92,7 +93,7 @@ class Dialogue:
         verdict = recognise(_sight(talk.client), _sight(talk.server), talk.port)
         if verdict is None:
             return
-        if isinstance(verdict, Nothing) or verdict.protocol not in PARSERS:
+        if isinstance(verdict, Nothing):
             if self._talk.port in HINTS and self._first is not None:
                 self._talk.events.append(UnknownProtocol((self._first,)))
             self._finish()

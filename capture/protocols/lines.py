@@ -24,6 +24,9 @@ LINE_LIMIT = 65_536
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Longest message kept, in bytes."""
 
+TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
+"""How a TLS handshake begins (RFC 8446, section 5.1); no mail command does."""
+
 # Keyed by whether line ends are strictly CR LF.
 _EMPTY_BODY = {True: re.compile(rb"\.\r\n"), False: re.compile(rb"\.\r?\n")}
 _BODY_END = {True: re.compile(rb"(\r\n)\.\r\n"), False: re.compile(rb"(\n)\.\r?\n")}
@@ -230,10 +233,13 @@ class Stream:
         return bytes(self._data[: min(found, 128)]), self._packet_at(self._offset + found)
 
     def resume(self, start: re.Pattern[bytes]) -> Reading[None]:
-        """Go on behind a hole, at the first bytes if they match `start`, else at the next line."""
+        """Go on behind a hole: at the first line if it matches `start` or is TLS, else at the next line."""
         while self.hole is not None:
             self.cross_hole()
-            if not start.match((yield from self.peek(8))):
+            if TLS_RECORD.match((yield from self.peek(3))):
+                return
+            ahead = yield from self.peek_line()
+            if ahead is None or not start.match(ahead[0]):
                 yield from self.line()
 
     def drain(self) -> bytes:

@@ -11,10 +11,7 @@ import re
 
 from mailtap.capture.events import Event, Malformed
 from mailtap.capture.model import Direction, Protocol
-from mailtap.capture.protocols.lines import Line, Reading, Stream
-
-TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
-"""How a TLS handshake begins (RFC 8446, section 5.1); no mail command does."""
+from mailtap.capture.protocols.lines import TLS_RECORD, Line, Reading, Stream
 
 
 class Talk:
@@ -26,6 +23,7 @@ class Talk:
         self.server = Stream(Direction.SERVER)
         self.events: list[Event] = []
         self.started_late = False
+        self.server_holes = 0
         self._lost_at: int | None = None
 
     def stream(self, direction: Direction) -> Stream:
@@ -111,9 +109,10 @@ class Talk:
 
     def _cross_server_hole(self) -> Reading[None]:
         if self.server.hole is not None:
+            self.server_holes += 1
             self.lose_count(self.server.hole.packet)
             yield from self.server.resume(REPLY_START)
 
 
-REPLY_START = re.compile(rb"\+OK|-ERR|\+ |\* |[2-5]\d\d[ -]")
+REPLY_START = re.compile(rb"\+OK|-ERR|\+ |\* |[2-5]\d\d[ -]|[A-Za-z0-9.]{1,20} (?:OK|NO|BAD)\b")
 OVERLONG = "a line longer than 65,536 bytes was skipped"

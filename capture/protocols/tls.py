@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from mailtap.capture.events import Heard, Malformed, ServerNameSeen, TlsSeen
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import x509
-from mailtap.capture.protocols.talk import TLS_RECORD, Talk
+from mailtap.capture.protocols.lines import TLS_RECORD
 
 if TYPE_CHECKING:
     from mailtap.capture.protocols.lines import Reading, Stream
+    from mailtap.capture.protocols.talk import Talk
 
 HANDSHAKE, ALERT = 22, 21  # content types, RFC 8446, section 5.1
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11  # RFC 8446, section 4

@@ -1,0 +1,145 @@
+"""Puts messages together that an IMAP client fetches in pieces (RFC 9051, sections 6.4.5 and 7.5.2)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mailtap.capture.events import Heard, MessageSeen
+from mailtap.capture.model import Protocol
+from mailtap.capture.protocols.lines import MESSAGE_LIMIT
+
+if TYPE_CHECKING:
+    from mailtap.capture.model import Span
+    from mailtap.capture.protocols.sentences import Sentence
+
+_ITEM = re.compile(
+    rb"(?:BODY|BINARY)(?:\.PEEK)?\[([^\]]*)\](?:<(\d{1,10})>)?\Z|RFC822(\.HEADER|\.TEXT)?\Z", re.IGNORECASE
+)
+_ASKED = re.compile(rb"<(\d{1,10})\.(\d{1,10})>")
+_CONTENT_FIELD = re.compile(
+    rb"^(?:content-[a-z-]+|mime-version):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE
+)
+_PART = re.compile(rb"\d+(?:\.\d+)*\Z")
+_BOUNDARY = b"=_mailtap_joins_these_parts"
+_MOST_MESSAGES = 10_000
+
+
+@dataclass
+class _Pieces:
+    """What was fetched of one message.
+
+    Attributes:
+        sections: for each section, its pieces by the offset at which they begin.
+        size: the message's size, where the server told it.
+        ended: whether the whole message came, or a piece that was shorter than what was asked for: the last.
+        whole: whether no hole cut a piece.
+    """
+
+    sections: dict[bytes, dict[int, Heard]] = field(default_factory=dict)
+    size: int | None = None
+    ended: bool = False
+    whole: bool = True
+
+    def section(self, name: bytes) -> Heard | None:
+        """Return a section from its beginning, as far as it was fetched without holes."""
+        data = b""
+        spans: tuple[Span, ...] = ()
+        for origin, heard in sorted(self.sections.get(name, {}).items(), key=lambda piece: piece[0]):
+            if origin != len(data):
+                break
+            data += heard.data
+            spans += heard.spans
+        return Heard(data, spans) if spans else None
+
+
+class Fetched:
+    """The messages of one mailbox that are being fetched."""
+
+    def __init__(self) -> None:
+        self._messages: dict[bytes, _Pieces] = {}
+        self._held = 0
+        self._asked: dict[int, int] = {}
+
+    def ask(self, command: bytes) -> None:
+        """Remember which parts of a section a FETCH command asks for."""
+        self._asked = {int(origin): int(size) for origin, size in _ASKED.findall(command)}
+
+    def hear(self, number: bytes, response: Sentence) -> list[MessageSeen]:
+        """Take a FETCH response; return the messages that are complete now."""
+        pieces = self._messages.setdefault(number, _Pieces())
+        name: bytes | None = None
+        for word in response.words(response=True):
+            heard = word.heard
+            if not word.is_string:
+                if name == b"RFC822.SIZE" and heard.data.isdigit():
+                    pieces.size = int(heard.data[:12])
+                name = heard.data.upper()
+            elif name is not None:
+                pieces.whole = pieces.whole and word.whole
+                self._keep(pieces, name, heard)
+                name = None
+        done = self._complete(number, pieces)
+        if self._held > MESSAGE_LIMIT or len(self._messages) > _MOST_MESSAGES:
+            done += self.flush()
+        return done
+
+    def flush(self) -> list[MessageSeen]:
+        """Return what was fetched of messages that never became complete, and forget them."""
+        messages, self._messages, self._held = self._messages, {}, 0
+        return [event for pieces in messages.values() if (event := _joined(pieces))]
+
+    def _keep(self, pieces: _Pieces, name: bytes, heard: Heard) -> None:
+        found = _ITEM.match(name)
+        if found is None:
+            return
+        section = (found[1] or b"").strip() if found[1] is not None else (found[3] or b".")[1:]
+        section = b"HEADER" if section.startswith(b"HEADER.FIELDS") else section
+        origin = int(found[2] or 0)
+        if found[2] is not None and len(heard.data) < self._asked.get(origin, 0):
+            pieces.ended = True
+        if found[2] is None and section == b"":
+            pieces.ended = True
+        self._held += len(heard.data)
+        pieces.sections.setdefault(section, {}).setdefault(origin, heard)
+
+    def _complete(self, number: bytes, pieces: _Pieces) -> list[MessageSeen]:
+        """Return the message if all of it is there, and forget it."""
+        whole, header, text = (pieces.section(name) for name in (b"", b"HEADER", b"TEXT"))
+        if whole is not None and (pieces.ended or len(whole.data) == pieces.size):
+            content = whole
+        elif header is not None and text is not None:
+            content = Heard(header.data + text.data, header.spans + text.spans)
+        else:
+            return []
+        del self._messages[number]
+        self._held -= len(content.data)
+        return [MessageSeen(protocol=Protocol.IMAP, content=content, whole=pieces.whole)]
+
+
+def _joined(pieces: _Pieces) -> MessageSeen | None:
+    """Return what there is of a message as one, or None where there is nothing."""
+    whole = pieces.section(b"")
+    if whole is not None:
+        return MessageSeen(protocol=Protocol.IMAP, content=whole, whole=False)
+    header = pieces.section(b"HEADER")
+    parts = [(name, pieces.section(name)) for name in sorted(pieces.sections) if _PART.match(name)]
+    texts = [pieces.section(b"TEXT")]
+    found = [(pieces.section(name + b".MIME"), part) for name, part in parts if part is not None]
+    found += [(None, text) for text in texts if text is not None]
+    if header is None and not found:
+        return None
+    return MessageSeen(protocol=Protocol.IMAP, content=_assembled(header, found) if found else header)
+
+
+def _assembled(header: Heard | None, parts: list[tuple[Heard | None, Heard]]) -> Heard:
+    """Return parts that were fetched one by one as a multipart message of our own."""
+    top = _CONTENT_FIELD.sub(b"", header.data).rstrip(b"\r\n") + b"\r\n" if header else b""
+    data = top + b"Content-Type: multipart/mixed; boundary=" + _BOUNDARY + b"\r\n\r\n"
+    spans: tuple[Span, ...] = header.spans if header else ()
+    for mime, part in parts:
+        data += b"--" + _BOUNDARY + b"\r\n" + (mime.data.rstrip(b"\r\n") + b"\r\n" if mime else b"") + b"\r\n"
+        data += part.data + b"\r\n"
+        spans += (mime.spans if mime else ()) + part.spans
+    return Heard(data + b"--" + _BOUNDARY + b"--\r\n", spans)
