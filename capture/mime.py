@@ -137,6 +137,9 @@ class _Reader:
             content_type=leaf.content_type,
             content=leaf.content,
             sha256=hashlib.sha256(leaf.content).hexdigest(),
+            text=charsets.decode(leaf.content, leaf.charset)
+            if leaf.content_type.startswith("text/")
+            else None,
         )
         found.append(
             Part(field=Field.ATTACHMENT, value=leaf.filename, start=start, end=end, attachment=attachment)

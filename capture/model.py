@@ -205,12 +205,14 @@ class Attachment:
         content_type: MIME type such as `application/pdf`.
         content: the decoded bytes.
         sha256: hex SHA-256 of `content`.
+        text: for a `text/…` part, its content decoded by its charset; None for others.
     """
 
     filename: str
     content_type: str
     content: bytes
     sha256: str
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

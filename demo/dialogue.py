@@ -150,14 +150,13 @@ def _label(leaks: Sequence[Leak], utterance: Utterance, reader: Reader) -> Text:
 
 
 def _block(leaks: Sequence[Leak], reader: Reader) -> list[Text]:
-    """Return the decoded text of a body that ended here, the first lines of it."""
+    """Return the decoded text of the body or attachment that ended here, the first lines of it."""
     lines: list[Text] = []
     for leak in leaks:
-        if leak.field is not Field.BODY:
-            continue
-        text = leak.value.reveal().rstrip().split("\n")
-        for words in [*text[:_BLOCK], *(["…"] if len(text) > _BLOCK else [])]:
-            line = Text(" " * _INDENT).append("┃ ", "bold red").append(printable(words), "bold yellow")
+        words = leak.value.reveal() if leak.field is Field.BODY else leak.attachment and leak.attachment.text
+        text = [line for line in (words or "").splitlines() if line.strip()]
+        for shown in [*text[:_BLOCK], *(["…"] if len(text) > _BLOCK else [])]:
+            line = Text(" " * _INDENT).append("┃ ", "bold red").append(printable(shown), "bold yellow")
             line.truncate(reader.width, overflow="ellipsis")
             lines.append(line)
     return lines
