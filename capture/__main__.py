@@ -241,7 +241,7 @@ class _Run:
             printer.end()
 
     def _complain(self, text: str, **values: str) -> None:
-        print(printable(self._say(text, **values)), file=sys.stderr, flush=True)  # noqa: T201
+        print(printable(self._say(text, **values)), file=sys.stderr)  # noqa: T201
 
 
 def _until_interrupted(packets: queue.SimpleQueue[Packet]) -> Iterator[Packet]:

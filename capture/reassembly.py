@@ -132,11 +132,8 @@ class Reassembler:
         self._open[connection.number] = connection
         first, second = connection.halves
         source, destination = connection.ends
-        entry = (connection, first, second)
-        self._entries[source, destination] = entry
-        # A host that talks to itself from one port to the same port has one way only.
-        if source != destination:
-            self._entries[destination, source] = (connection, second, first)
+        self._entries[destination, source] = (connection, second, first)
+        entry = self._entries[source, destination] = (connection, first, second)
         return entry
 
     def _watch(self, connection: Connection) -> None:

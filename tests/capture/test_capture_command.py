@@ -62,6 +62,14 @@ def test_a_table_for_people(capture: Path, capsys: pytest.CaptureFixture[str]) -
     assert err == ""
 
 
+def test_a_password_of_digits_keeps_its_zeros(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "digits.pcap"
+    turns = [(side, text.replace(b"tanstaaf", b"00710").replace(b"mrose", b"007")) for side, text in PLAIN]
+    path.write_bytes(wire.pcap(wire.conversation(turns)))
+    assert main([str(path)]) == 0
+    assert " 00710 " in capsys.readouterr().out
+
+
 def test_columns_line_up_in_japanese(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "ja.pcap"
     turns = [(side, text.replace(b"tanstaaf", "ひみつ".encode())) for side, text in PLAIN]
@@ -208,9 +216,8 @@ def environment(**more: str) -> dict[str, str]:
 
 def test_leaks_on_standard_input_come_before_its_end(capture: Path) -> None:
     """The pipe stays open until the password was printed: without that, this would wait for ever."""
-    with subprocess.Popen(
-        [*COMMAND, "--json", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout")}
+    with subprocess.Popen([*COMMAND, "--json", "-"], **pipes, env=environment()) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write(capture.read_bytes())
@@ -224,8 +231,8 @@ def test_leaks_on_standard_input_come_before_its_end(capture: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send an interrupt to one process")
 def test_an_interrupt_ends_with_130_and_no_traceback(capture: Path) -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*COMMAND, "-"], **pipes) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([*COMMAND, "-"], **pipes, env=environment()) as process:
         process.stdin.write(capture.read_bytes())
         process.stdin.flush()
         assert b"mrose" in process.stdout.readline()

@@ -8,6 +8,7 @@ import pytest
 import wire
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Note, Packet, Segment
 
@@ -115,6 +116,7 @@ def test_what_stands_around_an_ipv4_payload(ip: bytes) -> None:
     [
         pytest.param(0, HOP + DESTINATION + ROUTING + AUTHENTICATION, BODY, None, id="extension headers"),
         pytest.param(44, bytes([6, 0, 0, 0, 0, 0, 0, 9]), BODY, None, id="atomic fragment"),
+        pytest.param(44, bytes([6, 0, 0, 6, 0, 0, 0, 9]), BODY, None, id="reserved bits"),
         pytest.param(6, b"", BODY + bytes(4), len(BODY), id="padding"),
         pytest.param(6, b"", BODY, 0, id="payload length 0"),
     ],
@@ -207,6 +209,18 @@ def test_a_fragmented_fin_stays_at_the_end() -> None:
     second = wire.link(wire.ipv4(*ends, body[24:], identification=1, fragment=3))
     assert decoder.decode(packet(first)) == ()
     assert [item.flags for item in decoder.decode(packet(second))] == [wire.ACK, wire.ACK | wire.FIN]
+
+
+def test_overlapping_fragments_do_not_hide_a_hole() -> None:
+    decoder = Decoder()
+    ends = (wire.CLIENT.address, wire.SERVER.address)
+    for place, (start, end, more) in enumerate([(0, 16, True), (8, 16, True), (24, len(BODY), False)]):
+        field = start // 8 | (0x2000 if more else 0)
+        ip = wire.ipv4(*ends, BODY[start:end], identification=1, fragment=field)
+        assert decoder.decode(packet(wire.link(ip), number=place)) == ()
+    ip = wire.ipv4(*ends, BODY[16:24], identification=1, fragment=2 | 0x2000)
+    whole = decoder.decode(packet(wire.link(ip), number=4))
+    assert b"".join(item.payload for item in whole if isinstance(item, Segment)) == PIECE.payload
 
 
 def test_fragments_that_never_complete_are_bounded() -> None:

@@ -6,7 +6,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailtap.capture.language import load
@@ -162,6 +162,7 @@ def test_printable_text_has_nothing_unsafe_and_stays_so(text: str) -> None:
 
 
 @given(text=st.text(st.characters(exclude_categories=())))
+@example(text="a\ud800")
 def test_json_is_one_safe_line_that_gives_the_text_back(text: str) -> None:
     out = json_line(to_json(leak(value=text)))
     assert only_safe(out)

@@ -12,6 +12,7 @@ import pytest
 import wire
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mailtap.capture.model import Note, Packet
 from mailtap.capture.sources import read
 
@@ -210,6 +211,20 @@ def test_a_pipe_gives_each_packet_as_soon_as_it_is_there(data: bytes) -> None:
         assert first == PACKETS[:-1]
         writing.write(data[-1:])
         assert next(heard) == PACKETS[-1]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_is_read_as_it_comes(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    keep_open = os.open(path, os.O_RDWR)  # opening one end alone would wait for the other
+    try:
+        os.write(keep_open, wire.pcap(PACKETS))
+        heard = read(path)
+        assert [next(heard) for _ in PACKETS] == PACKETS
+        heard.close()  # type: ignore[attr-defined]
+    finally:
+        os.close(keep_open)
 
 
 @pytest.mark.parametrize("data", FORMATS)
