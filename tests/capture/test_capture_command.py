@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -216,7 +217,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def test_leaks_on_standard_input_come_before_its_end(capture: Path) -> None:
     """The pipe stays open until the password was printed: without that, this would wait for ever."""
-    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout")}
+    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
     with subprocess.Popen([*COMMAND, "--json", "-"], **pipes, env=environment()) as process:
         assert process.stdin
         assert process.stdout
@@ -239,6 +240,41 @@ def test_an_interrupt_ends_with_130_and_no_traceback(capture: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def speak_pop3(port: int) -> None:
+    """Hold a conversation with oneself on the loopback interface."""
+    with (
+        socket.create_server(("127.0.0.1", port)) as listening,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        server, _ = listening.accept()
+        with server:
+            for side, text in PLAIN:
+                speaker, hearer = (client, server) if side == "C" else (server, client)
+                speaker.sendall(text)
+                assert hearer.recv(100) == text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="only where an interrupt can be sent to one process")
+def test_what_crosses_the_loopback_interface_is_told_as_it_happens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    pipes = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    command = [*COMMAND, "--live", "--json", "--port", str(port)]
+    with subprocess.Popen(command, **pipes, env=environment()) as process:
+        said = process.stderr.readline()
+        if b"Ctrl-C ends it" not in said:
+            assert process.wait(30) == 3
+            pytest.skip(f"only where the loopback interface may be listened to: {said.decode()}")
+        speak_pop3(port)
+        heard = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert [record["value"] for record in heard] == ["mrose", "tanstaaf"]
+    assert "file" not in heard[0]
     assert b"Traceback" not in err
 
 

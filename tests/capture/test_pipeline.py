@@ -9,6 +9,7 @@ import wire
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mailtap.capture
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Direction, Endpoint, Leak, Note, Packet, Segment
 from mailtap.capture.pipeline import Listener, listen
@@ -88,6 +89,14 @@ def test_what_leaks(
     heard = list(listen(wire.conversation(turns, server=server)))
     assert sorted(leaked(heard)) == sorted(expected)
     assert all(item.evidence.flow.server == server for item in heard if isinstance(item, Leak))
+
+
+def test_the_package_gives_its_public_names_and_no_others() -> None:
+    assert {name: getattr(mailtap.capture, name).__name__ for name in mailtap.capture.__all__} == {
+        name: name for name in mailtap.capture.__all__
+    }
+    with pytest.raises(AttributeError, match="no attribute 'frobnicate'"):
+        _ = mailtap.capture.frobnicate
 
 
 # --- evidence ----------------------------------------------------------------------------------------
