@@ -15,12 +15,12 @@ One action at a time lets the caller stop while its peer does not read.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, ClassVar, Final, assert_never
 
 from mailtap.servers import pop3_replies as replies
 from mailtap.servers.lines import Line, LineBuffer
+from mailtap.servers.pop3_actions import Action, Close, Send, StartTls
 from mailtap.servers.pop3_transaction import COMMANDS as TRANSACTION
 from mailtap.servers.pop3_transaction import BadCommand
 from mailtap.servers.sasl import Broken, Challenge, Dialogue, Step, Verdict
@@ -32,26 +32,6 @@ if TYPE_CHECKING:
     from mailtap.servers.accounts import Account, Accounts
     from mailtap.servers.limits import Limits
     from mailtap.servers.mailbox import Mailboxes, Maildrop
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send these bytes to the client."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StartTls:
-    """Begin a TLS handshake; call `tls_started()` when it succeeded. What is fed before that is dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the connection once everything is sent."""
-
-
-Action: TypeAlias = Send | StartTls | Close
 
 
 class State(StrEnum):

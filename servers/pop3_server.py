@@ -6,12 +6,13 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, assert_never, cast
 
-from mailtap.servers.pop3 import Close, Pop3Session, Send, StartTls
+from mailtap.servers.pop3_actions import Close, Send, StartTls
 
 if TYPE_CHECKING:
     import ssl
 
     from mailtap.servers.limits import Limits
+    from mailtap.servers.pop3 import Pop3Session
 
 
 class Pop3Protocol(asyncio.Protocol):

@@ -19,7 +19,8 @@ from mailtap.servers.pop3 import Pop3Session
 from mailtap.servers.pop3_server import Pop3Protocol
 from mailtap.servers.reception import Conversation, Reception
 from mailtap.servers.service import Security, ServerProtocol, Service
-from mailtap.servers.smtp import LabSmtp, SmtpPolicy
+from mailtap.servers.smtp import LabSmtp
+from mailtap.servers.smtp_policy import SmtpPolicy
 
 if TYPE_CHECKING:
     import socket

@@ -13,100 +13,24 @@ from typing import TYPE_CHECKING, AnyStr, Final
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
-from mailtap.servers.mailbox import MailboxFull
-from mailtap.servers.sasl import cram_md5
-from mailtap.servers.service import LAB_DOMAIN, LAB_HOST, SASL_MECHANISMS, Security, Service
+from mailtap.servers.service import LAB_HOST, SASL_MECHANISMS, Security, Service
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from mailtap.servers.accounts import Account, Accounts
+    from mailtap.servers.accounts import Account
     from mailtap.servers.limits import Limits
-    from mailtap.servers.mailbox import Mailboxes
+    from mailtap.servers.smtp_policy import SmtpPolicy
 
 IDENT: Final = "ESMTP toy server ready"
 _COMMAND_OCTETS: Final = 512  # RFC 5321, section 4.5.3.1.4
-_MAIL_OCTETS: Final = _COMMAND_OCTETS + 26 + 10  # RFC 1870, section 3; RFC 6531, section 3.1
 
 
-class SmtpPolicy:
-    """What the lab accepts: aiosmtpd calls these hooks, one object for all sessions of a port."""
+class LabSession(Session):
+    """aiosmtpd's session, without the attribute that warns of its own age whenever someone logs in."""
 
-    def __init__(self, *, accounts: Accounts, mailboxes: Mailboxes, limits: Limits) -> None:
-        self._accounts = accounts
-        self._mailboxes = mailboxes
-        self._limits = limits
-
-    async def handle_EHLO(  # noqa: N802  # aiosmtpd's name for it
-        self, server: LabSmtp, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
-    ) -> list[str]:
-        """Accept the greeting; drop an empty list of mechanisms, which would be no list at all."""
-        session.host_name = hostname
-        server.command_size_limits["MAIL"] = _MAIL_OCTETS  # aiosmtpd raises it with each EHLO
-        return [line for line in responses if line.rstrip() != "250-AUTH"]
-
-    async def handle_RCPT(  # noqa: N802
-        self,
-        _server: LabSmtp,
-        _session: Session,
-        envelope: Envelope,
-        address: str,
-        options: list[str],
-    ) -> str:
-        """Accept the lab's own addresses and nobody else's: this is no relay (RFC 5321, section 7.1)."""
-        if len(envelope.rcpt_tos) >= self._limits.recipients:
-            return "452 4.5.3 Too many recipients"
-        if self._accounts.at_address(address) is None:
-            at_lab = address.rpartition("@")[2].casefold() == LAB_DOMAIN
-            return "550 5.1.1 No such user here" if at_lab else "550 5.7.1 This server relays no mail"
-        envelope.rcpt_tos.append(address)
-        envelope.rcpt_options.extend(options)
-        return "250 2.1.5 OK"
-
-    async def handle_VRFY(  # noqa: N802
-        self, _server: LabSmtp, _session: Session, _envelope: Envelope, _address: str
-    ) -> str:
-        """Tell nobody who has a mailbox here (RFC 5321, section 7.3)."""
-        return "252 2.1.5 Send it and see"
-
-    async def handle_DATA(self, _server: LabSmtp, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Store the message for each recipient, or for none."""
-        accounts = [self._accounts.at_address(address) for address in envelope.rcpt_tos]
-        content = envelope.original_content or b""
-        sender = envelope.mail_from or ""
-        try:
-            self._mailboxes.deliver(filter(None, accounts), content, sender=sender)
-        except MailboxFull:
-            return "452 4.2.2 Mailbox full"
-        return "250 2.0.0 Delivered"
-
-    async def handle_QUIT(self, server: LabSmtp, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
-        """Note that the client left in good order."""
-        server.finished = True
-        return "221 2.0.0 Goodbye"
-
-    async def handle_exception(self, _error: Exception) -> str:
-        """Answer what aiosmtpd choked on; a hostile line must not become a traceback."""
-        return "451 4.3.0 That was too much for this server"
-
-    def authenticate(
-        self, server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
-    ) -> AuthResult:
-        """Check a name and a password, from PLAIN or LOGIN."""
-        assert isinstance(server, LabSmtp)  # noqa: S101  # aiosmtpd passes the session that asks
-        return server.conclude(self._accounts.check_password(data.login, data.password))
-
-    def answer_cram_md5(self, challenge: bytes, response: bytes) -> Account | None:
-        """Check the answer to a CRAM-MD5 challenge."""
-        exchange = cram_md5(self._accounts, challenge)
-        next(exchange)
-        try:
-            exchange.send(response)
-        except StopIteration as verdict:
-            account: Account | None = verdict.value
-            return account
-        return None
+    login_data: object = None
 
 
 class LabSmtp(SMTP):
@@ -132,7 +56,7 @@ class LabSmtp(SMTP):
         self.ended = asyncio.Event()
         self.finished = False
         self._login_required = service.login_required
-        self._policy = policy
+        self._accounts = policy.accounts
         self._limits = limits
         self._nonce = nonce
         self._failed_logins = 0
@@ -148,7 +72,7 @@ class LabSmtp(SMTP):
             timeout=limits.idle_seconds,
             auth_require_tls=starttls and not service.clear_login,
             auth_exclude_mechanism=set(SASL_MECHANISMS).difference(service.mechanisms),
-            authenticator=policy.authenticate,
+            authenticator=self.check_login,
             loop=asyncio.get_running_loop(),
         )
         # aiosmtpd keeps these on the class, so that one client's EHLO would change everyone's limits.
@@ -176,6 +100,9 @@ class LabSmtp(SMTP):
             self.transport.close()  # a TLS layer that was cut off in its handshake is still open
         super().connection_lost(error)
         self.ended.set()
+
+    def _create_session(self) -> Session:
+        return LabSession(self.loop)
 
     def _timeout_cb(self) -> None:
         unread = self._writer.transport.get_write_buffer_size()
@@ -246,7 +173,14 @@ class LabSmtp(SMTP):
         response = await self.challenge_auth(challenge)
         if response is MISSING:
             return AuthResult(success=False)
-        return self.conclude(self._policy.answer_cram_md5(challenge, response))
+        username, _, digest = response.rpartition(b" ")
+        return self.conclude(self._accounts.check_cram_md5(username, challenge, digest))
+
+    def check_login(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
+    ) -> AuthResult:
+        """Check a name and a password, from PLAIN or LOGIN; aiosmtpd calls this."""
+        return self.conclude(self._accounts.check_password(data.login, data.password))
 
     def conclude(self, account: Account | None) -> AuthResult:
         """Count a failed login; after too many, say goodbye (RFC 4954, section 4)."""

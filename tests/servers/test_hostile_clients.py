@@ -18,7 +18,7 @@ from toylab import ALL_SERVICES, HANAKO, LETTER, PASSWORD_ONLY, SERVICES, TARO
 from mailtap.servers import Limits, ToyServers
 
 LIMITS = Limits(connections=5, message_octets=100_000, junk_octets=10_000, recipients=3, close_seconds=0.5)
-IMPATIENT = replace(LIMITS, idle_seconds=0.5, session_seconds=5, handshake_seconds=0.5)
+IMPATIENT = replace(LIMITS, idle_seconds=0.5, handshake_seconds=0.5)
 PATIENCE = 20.0  # seconds; a bound, not a wait
 ENCRYPTED = [key for key in SERVICES if key[1] != "plain"]
 SMTP, POP3 = SERVICES["smtp", "plain"], PASSWORD_ONLY["plain"]
@@ -123,6 +123,17 @@ def test_client_that_vanishes_at_once(besieged, key):
     for _ in range(10):
         RawPeer(besieged.endpoints[SERVICES[key]]).vanish()
     assert besieged.wait_idle(PATIENCE, sessions=1)
+
+
+@pytest.mark.parametrize("limits", [pytest.param(replace(LIMITS, session_seconds=0.5), id="short")])
+@pytest.mark.parametrize("key", [("smtp", "plain"), ("pop3", "plain")], ids="-".join)
+def test_session_that_never_ends_is_cut_off(besieged, key):
+    if key[0] == "pop3":
+        besieged.mailboxes["taro"].add(LETTER)
+    with raw_peer(besieged.endpoints[PASSWORD_ONLY["plain"] if key[0] == "pop3" else SMTP]) as peer:
+        if key[0] == "pop3":
+            log_in(peer)
+        assert b"OK" in peer.send_until_closed(b"NOOP\r\n", pause=0.02)
 
 
 @impatient

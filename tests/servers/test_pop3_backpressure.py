@@ -1,0 +1,60 @@
+"""The POP3 transport stops answering while its client does not read, and goes on when it does."""
+
+from __future__ import annotations
+
+import asyncio
+
+from toylab import PASSWORD_ONLY, TARO
+
+from mailtap.servers.accounts import Accounts
+from mailtap.servers.limits import Limits
+from mailtap.servers.mailbox import Mailboxes
+from mailtap.servers.pop3 import Pop3Session
+from mailtap.servers.pop3_server import Pop3Protocol
+
+
+class SlowTransport(asyncio.Transport):
+    """A transport whose client has read nothing: full after the first few replies."""
+
+    def __init__(self, protocol, room):
+        super().__init__()
+        self.protocol = protocol
+        self.room = room
+        self.written = []
+        self.reading = True
+
+    def write(self, data):
+        self.written.append(data)
+        if len(self.written) == self.room:
+            self.protocol.pause_writing()
+
+    def pause_reading(self):
+        self.reading = False
+
+    def resume_reading(self):
+        self.reading = True
+
+
+async def converse():
+    accounts = Accounts([TARO])
+    limits = Limits()
+    session = Pop3Session(
+        PASSWORD_ONLY["plain"],
+        accounts=accounts,
+        mailboxes=Mailboxes(accounts, limits),
+        limits=limits,
+        nonce=lambda: "1",
+    )
+    protocol = Pop3Protocol(session, context=None, limits=limits)
+    transport = SlowTransport(protocol, room=3)
+    protocol.connection_made(transport)
+    protocol.data_received(b"CAPA\r\n" * 10)
+    assert (len(transport.written), transport.reading) == (3, False)
+    protocol.resume_writing()
+    assert (len(transport.written), transport.reading) == (11, True)
+    protocol.connection_lost(None)
+    assert protocol.ended.is_set()
+
+
+def test_replies_wait_for_the_client_to_read():
+    asyncio.run(converse())
