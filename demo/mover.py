@@ -8,6 +8,7 @@ is not read further until that has been handed on.
 from __future__ import annotations
 
 import contextlib
+import errno
 import selectors
 import socket
 import struct
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HOST: Final = "127.0.0.1"
+
+# What connect(2) on a socket that does not wait returns where nothing is wrong.
+_UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
 
 _MOST_LINKS: Final = 200  # further clients wait in the system's queue
 _PIECE: Final = 16 * 1024  # bytes
@@ -147,8 +151,11 @@ class Mover:
         link = Link(client, server, frames)
         self._links.add(link)
         self._notebook.write(frames.opened())
-        server.connect_ex(self._targets[listener])  # whether it worked is known when it becomes writable
-        self._watch_link(link)
+        # Most often it is under way now, and when the socket becomes writable is known whether it worked.
+        if server.connect_ex(self._targets[listener]) in _UNDER_WAY:
+            self._watch_link(link)
+        else:
+            self._reset(link, Direction.SERVER)
         return True
 
     def _serve(self, link: Link, side: Direction, events: int) -> None:

@@ -20,16 +20,19 @@ from mailtap.capture.decode import Decoder
 from mailtap.capture.live import CaptureUnavailable, InterfaceRefused, LiveCapture
 from mailtap.capture.loopback import LOOPBACK
 from mailtap.capture.model import Packet, Segment
-from mailtap.demo import rungs
-from mailtap.demo.rungs import Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOST = rungs.probe(Rung.HOST_LOOPBACK)
-may_capture = pytest.mark.skipif(not HOST.works, reason="only for a user who may capture: " + HOST.detail)
+may_capture = pytest.mark.skipif(
+    bool(denial.refusal("host-loopback")), reason="only for a user who may capture packets"
+)
+private = pytest.mark.skipif(
+    bool(denial.refusal("private-network")), reason="only where private networks work"
+)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only for Linux")
 SYN, FIN = 2, 1
+INSIDE = "MAILTAP_TESTS_INSIDE"  # set in the run of this file within a private network
 
 
 @contextmanager
@@ -43,9 +46,12 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket, int]]:
                 yield client, server, port
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """Give a port that nobody can talk to: it is bound, and does not listen."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def pour(client: socket.socket, server: socket.socket, data: bytes) -> None:
@@ -97,13 +103,10 @@ def test_a_connection_is_heard_from_its_first_to_its_last_packet_each_once() -> 
 @pytest.mark.parametrize("size", [65_483, 3_000_000])
 def test_the_largest_frames_come_whole(size: int) -> None:
     data = os.urandom(size)
-    port = free_port()
-    with socket.create_server(("127.0.0.1", port)) as listener, LiveCapture(ports=[port]) as capture:
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            server, _ = listener.accept()
-            with server:
-                pour(client, server, data)
-        recording = capture.stop()
+    with connection() as (client, server, port):
+        with LiveCapture(ports=[port]) as capture:
+            pour(client, server, data)
+            recording = capture.stop()
     assert (recording.dropped, recording.complete) == (0, True)
     assert stream_to(port, recording.packets) == data
 
@@ -111,8 +114,8 @@ def test_the_largest_frames_come_whole(size: int) -> None:
 @may_capture
 def test_other_peoples_traffic_is_never_kept() -> None:
     seen: list[Packet] = []
-    with connection() as (client, server, _):
-        with LiveCapture(ports=[free_port()], on_packet=seen.append) as capture:
+    with connection() as (client, server, _), silent_port() as port:
+        with LiveCapture(ports=[port], on_packet=seen.append) as capture:
             client.sendall(b"not for mailtap")
             assert server.recv(100) == b"not for mailtap"
             recording = capture.stop()
@@ -220,7 +223,7 @@ def test_an_error_of_the_callers_own_reaches_him() -> None:
 @may_capture
 def test_stopping_twice_gives_the_same_recording_and_nothing_is_left_open() -> None:
     before = threading.active_count(), _open_files()
-    with LiveCapture(ports=[free_port()]) as capture:
+    with silent_port() as port, LiveCapture(ports=[port]) as capture:
         first = capture.stop()
     assert capture.stop() is first
     assert (threading.active_count(), _open_files()) == before
@@ -252,7 +255,7 @@ def test_an_interface_that_is_not_there_is_named() -> None:
 
 
 @linux
-@pytest.mark.skipif(not rungs.probe(Rung.PRIVATE_NETWORK).works, reason="only where private networks work")
+@private
 @pytest.mark.parametrize("name", ["eth9", "lo9"], ids=["by its kind", "whatever it is called"])
 def test_an_interface_that_is_not_loopback_is_refused(name: str) -> None:
     # A tun interface of our own making, in a network of our own: nobody else is listened to.
@@ -271,9 +274,7 @@ def test_an_interface_that_is_not_loopback_is_refused(name: str) -> None:
     assert f"InterfaceRefused: '{name}' is not a loopback interface" in done.stderr
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux" or not Path("/sys/class/net/eth0").exists(), reason="only with an eth0"
-)
+@pytest.mark.skipif("eth0" not in {name for _, name in socket.if_nameindex()}, reason="only with an eth0")
 def test_the_hosts_network_card_is_refused_to_root_too() -> None:
     with pytest.raises(InterfaceRefused, match="only to this machine talking to itself"):
         LiveCapture("eth0").start()
@@ -295,3 +296,26 @@ def test_without_packet_sockets_it_says_what_to_do() -> None:
 
 def test_the_usual_interface_is_this_systems_loopback() -> None:
     loopback.require_loopback(LOOPBACK)
+
+
+@linux
+@pytest.mark.skipif(INSIDE in os.environ, reason="only once: this is the inner run")
+@private
+def test_all_this_holds_in_a_private_network_too_where_no_rights_are_needed(tmp_path: Path) -> None:
+    program = (
+        "import sys, pytest\n"
+        "from mailtap.demo import namespace\n"
+        "namespace.enter_private_network()\n"
+        "sys.exit(pytest.main(['-q', '-x', '-n0', '-p', 'no:cacheprovider', *sys.argv[1:]]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, __file__, "--basetemp", str(tmp_path / "inner")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, INSIDE: "1"},
+    )
+    assert done.returncode == 0, done.stdout
+    assert "only for a user who may capture" not in done.stdout

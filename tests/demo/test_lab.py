@@ -28,8 +28,8 @@ PRIVATE, ROOT, HOST, RELAY = Rung
 @pytest.fixture(scope="module")
 def namespaces() -> None:
     """Skip where this very machine has no private networks for anybody."""
-    if not rungs.probe(PRIVATE).works:
-        pytest.skip("this machine denies private networks to this user: " + rungs.probe(PRIVATE).detail)
+    if refusal := denial.refusal(PRIVATE):
+        pytest.skip("this machine denies private networks to this user: " + refusal)
 
 
 @pytest.fixture(scope="module")

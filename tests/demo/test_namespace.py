@@ -11,14 +11,14 @@ from pathlib import Path
 import denial
 import pytest
 
-from mailtap.demo import identity, namespace, rungs
+from mailtap.demo import identity, namespace
 from mailtap.demo.identity import Identity
 from mailtap.demo.namespace import NamespaceError, Step
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only for Linux")
 as_root = pytest.mark.skipif(not identity.is_root(), reason="only for root: it gives root up")
 private = pytest.mark.skipif(
-    not rungs.probe(rungs.Rung.PRIVATE_NETWORK).works, reason="only where private networks work"
+    bool(denial.refusal("private-network")), reason="only where private networks work"
 )
 
 HEAD = """

@@ -194,11 +194,15 @@ def test_a_reset_is_passed_on_and_written_down(who: Direction) -> None:
 
 
 def test_a_server_that_is_not_there_is_a_reset() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = listener.getsockname()
-    with Relay({"nobody": nobody}) as relay:
-        client = socket.create_connection(relay.endpoints["nobody"], timeout=10)
-        with client, pytest.raises(ConnectionResetError):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))  # held, so that nobody else can listen there
+        relay = Relay({"nobody": holder.getsockname()})
+        relay.start()
+        # The reset may come before the system has even told that the connection was made.
+        with (
+            pytest.raises(ConnectionResetError),
+            socket.create_connection(relay.endpoints["nobody"], timeout=10) as client,
+        ):
             client.recv(1)
         recording = relay.stop()
     assert [s.flags for s in segments(recording)][-1] & RST
@@ -270,12 +274,22 @@ def test_a_client_that_had_connected_before_the_end_is_still_served() -> None:
 
 
 def test_the_wanted_port_is_taken_where_it_is_free_and_another_where_not() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        free = listener.getsockname()[1]
+    free = _unused_port()
     with relayed(echo, ports={"server": free}) as (_, endpoint):
         assert endpoint == ("127.0.0.1", free)
         with relayed(echo, ports={"server": free}) as (_, other):
             assert other[1] != free
+
+
+def _unused_port() -> int:
+    """Return a port that nobody is given who asks for any, as other tests do."""
+    for port in range(20_000, 30_000):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    raise AssertionError("all are taken")
 
 
 def test_an_error_of_the_callers_own_reaches_him() -> None:

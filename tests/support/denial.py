@@ -10,6 +10,7 @@ Run as a script, it denies what it is told and then runs a Python program in the
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import platform
@@ -124,6 +125,18 @@ def run(
         check=False,
         **identity,
     )
+
+
+@functools.cache
+def refusal(rung: str) -> str:
+    """Return what this machine has against a rung, in the system's words; empty where it works.
+
+    It is tried in a process of its own, as the one that runs tests may have threads already.
+    """
+    program = "import sys; from mailtap.demo.rungs import *; print(probe(Rung(sys.argv[1])).detail)"
+    command = [sys.executable, "-c", program, rung]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
 
 
 def ordinary_user_can_run() -> bool:
