@@ -65,8 +65,8 @@ def readme_commands(name: str) -> list[str]:
 @pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
 def test_the_commands_of_the_readme_work(readme: str, tmp_path: Path) -> None:
     commands = readme_commands(readme)
-    assert "make demo-plain" in commands
-    assert "make demo-tls" in commands
+    assert [command for command in commands if command.startswith("make demo-plain")]
+    assert [command for command in commands if command.startswith("make demo-tls")]
     for command in commands:
         words = shlex.split(command)
         if words[0] == "make":
