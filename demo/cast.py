@@ -15,6 +15,8 @@ from email.policy import compat32
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+from mailtap.capture.language import N_
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -41,7 +43,7 @@ BOUNDARY = "part-of-this-mail"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a mail account in the lab."""
+    """Somebody with a mail account in the lab; the name is a message for `say`."""
 
     name: str
     username: str
@@ -59,8 +61,8 @@ class Person:
 
 
 # Passwords of the kind that people choose: a word and a year. The apop scenario guesses them.
-HANAKO = Person("Hanako", "hanako", "sakura2024")
-TARO = Person("Taro", "taro", "fujisan2023")
+HANAKO = Person(N_("Hanako"), "hanako", "sakura2024")
+TARO = Person(N_("Taro"), "taro", "fujisan2023")
 
 
 def compose(now: datetime) -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailtap.capture.guess import WordListError, bundled_words, read_words
+from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.model import Protocol
 from mailtap.capture.sinks import SinkError, write_pcap, write_pcapng
@@ -12,14 +14,12 @@ from mailtap.capture.witness import Agreement, Verdict, compare, hear
 from mailtap.demo import lab as ladder
 from mailtap.demo import shell
 from mailtap.demo.reader import Reader
-from mailtap.demo.shell import Exit
+from mailtap.demo.shell import Aside, Exit
 from mailtap.servers import Security, ServersError
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Sequence
-
-    from rich.console import Console
 
     from mailtap.capture.language import Say
     from mailtap.demo.lab import Lab
@@ -36,21 +36,28 @@ def teach(scenarios: Sequence[Scenario], options: Namespace, say: Say) -> int:
         options: the command line of `mailtap demo`.
         say: the reader's language.
     """
-    aside = shell.console(stderr=True)
+    aside = Aside(say)
     try:
         words = _words(options.wordlist)
-        lab = _enter(options.rung, aside, say)
-        return _run(scenarios, lab, words, options, say)
+        lab = _enter(options.rung, aside)
+        telling = _telling(options, say, several=len(scenarios) > 1)
+        lesson = _Lesson(lab, words, options, telling, aside)
+        good = [lesson.give(scenario) for scenario in scenarios]
+        telling.end()
     except WordListError as error:
-        aside.print(say(str(error)))
+        aside.say(error)
         return Exit.USAGE
-    except (ladder.LabUnavailable, CaptureUnavailable) as error:
-        aside.print(say(str(error)))
-        aside.print(say("This machine cannot listen as asked; mailtap demo doctor shows what it can do."))
+    except ladder.LabUnavailable as error:
+        for probe in error.probes:
+            aside.say(probe.reason, probe.mend, before=f"{probe.rung}: ", after=probe.detail)
+        return Exit.CANNOT_LISTEN
+    except CaptureUnavailable as error:
+        aside.say(error, N_("mailtap demo doctor shows what this machine can do."))
         return Exit.CANNOT_LISTEN
     except (ServersError, SinkError) as error:
-        aside.print(say(str(error)))
+        aside.say(error)
         return Exit.FAILED
+    return Exit.DONE if all(good) else Exit.FAILED
 
 
 def _words(path: str | None) -> Callable[[], Iterable[str]]:
@@ -61,35 +68,45 @@ def _words(path: str | None) -> Callable[[], Iterable[str]]:
     return lambda: read_words(path)
 
 
-def _enter(rung: str | None, aside: Console, say: Say) -> Lab:
+def _enter(rung: str | None, aside: Aside) -> Lab:
     """Enter the best rung, or the one asked for, and say what is worth knowing about it."""
     lab = ladder.enter(ladder.choose(ladder.Rung(rung) if rung else None).rung)
     for note in (*lab.notes, *(failed.reason for failed in lab.failed)):
-        aside.print(say(note))
+        aside.say(note)
     return lab
 
 
-def _run(
-    scenarios: Sequence[Scenario],
-    lab: Lab,
-    words: Callable[[], Iterable[str]],
-    options: Namespace,
-    say: Say,
-) -> int:
-    """Run and tell each scenario in turn; one that disagrees does not stop the others."""
-    from mailtap.demo import stage  # noqa: PLC0415  # asyncio's machinery, only now that the lab is entered
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """All that a lesson needs besides its scenario."""
 
-    telling = _telling(options, say, several=len(scenarios) > 1)
-    good = True
-    for scenario in scenarios:
-        outcome = stage.run(scenario, lab, words)
-        _keep(outcome, options)
-        telling.outcome(outcome)
-        verdict = Verdict(agreement=Agreement.ABSENT) if options.no_witness else second_opinion(outcome)
-        telling.second_opinion(outcome, verdict)
-        good = good and outcome.ok and verdict.agreement is not Agreement.DISAGREES
-    telling.end()
-    return Exit.DONE if good else Exit.FAILED
+    lab: Lab
+    words: Callable[[], Iterable[str]]
+    options: Namespace
+    telling: Telling
+    aside: Aside
+
+    def give(self, scenario: Scenario) -> bool:
+        """Run a scenario, tell its outcome, and return whether it is as expected."""
+        from mailtap.demo import stage  # noqa: PLC0415  # asyncio, only now that the lab is entered
+
+        outcome = stage.run(scenario, self.lab, self.words)
+        for remark in outcome.remarks:
+            self.aside.say(remark)
+        self._keep(outcome)
+        self.telling.outcome(outcome)
+        absent = Verdict(agreement=Agreement.ABSENT)
+        verdict = absent if self.options.no_witness else second_opinion(outcome)
+        self.telling.second_opinion(outcome, verdict)
+        return outcome.ok and verdict.agreement is not Agreement.DISAGREES
+
+    def _keep(self, outcome: Outcome) -> None:
+        """Write the capture files that were asked for."""
+        if path := self.options.pcap:
+            write = write_pcapng if path.endswith("ng") else write_pcap
+            write(path, outcome.packets)
+        if self.options.keys:
+            write_pcapng(self.options.keys, outcome.packets, secrets=outcome.key_log)
 
 
 def second_opinion(outcome: Outcome) -> Verdict:
@@ -110,12 +127,3 @@ def _telling(options: Namespace, say: Say, *, several: bool) -> Telling:
     console = shell.console()
     reader = Reader(say, console.width, options.mask)
     return telling.MatrixTelling(console, reader) if several else telling.StoryTelling(console, reader)
-
-
-def _keep(outcome: Outcome, options: Namespace) -> None:
-    """Write the capture files that were asked for."""
-    if options.pcap:
-        write = write_pcapng if options.pcap.endswith("ng") else write_pcap
-        write(options.pcap, outcome.packets)
-    if options.keys:
-        write_pcapng(options.keys, outcome.packets, secrets=outcome.key_log)

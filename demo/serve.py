@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import queue
 import tempfile
 from contextlib import ExitStack
@@ -11,26 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
-from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
-from mailtap.capture.model import Leak, Note
 from mailtap.capture.pipeline import Listener
-from mailtap.capture.report import printable, to_json
-from mailtap.demo import cast, dialogue, shell, stage
+from mailtap.demo import cast, shell, stage
 from mailtap.demo.lab import Rung, enter, probe
-from mailtap.demo.reader import Reader
-from mailtap.demo.shell import Exit
-from mailtap.demo.table import table
-from mailtap.demo.words import FIELDS
+from mailtap.demo.overheard import Overheard
+from mailtap.demo.shell import Aside, Exit
 from mailtap.servers import LabCertificates, Security, ServerProtocol, ServersError, Service
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from rich.console import Console
+    from collections.abc import Mapping, Sequence
 
     from mailtap.capture.language import Say
     from mailtap.capture.model import Packet
@@ -74,11 +64,6 @@ HELP: Final = {
     "tls": "SMTP and POP3 over SSL/TLS from the first byte",
 }
 
-SECURITY: Final = {
-    Security.PLAIN: N_("none"),
-    Security.STARTTLS: "STARTTLS",
-    Security.TLS: "SSL/TLS",
-}
 _BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
 
 
@@ -86,14 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `mailtap servers` and return its exit code."""
     options = _parser().parse_args(arguments)
     say = shell.speak(options)
-    aside = shell.console(stderr=True)
+    aside = Aside(say)
     try:
-        return _serve(options, say)
+        return _serve(options, say, aside)
     except CaptureUnavailable as error:
-        aside.print(say(str(error)))
+        aside.say(error)
         return Exit.CANNOT_LISTEN
     except (ServersError, OSError) as error:
-        aside.print(say(str(error)))
+        aside.say(error)
         return Exit.FAILED
 
 
@@ -114,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(options: Namespace, say: Say) -> int:
+def _serve(options: Namespace, say: Say, aside: Aside) -> int:
     """Start the servers, say how to reach them, and hear or wait until interrupted."""
     lab = _lab(tap=options.tap)
     with ExitStack() as stack:
@@ -123,7 +108,7 @@ def _serve(options: Namespace, say: Say) -> int:
         ca = Path(options.ca or Path(folder, "mailtap-ca.pem")).absolute()
         ca.write_bytes(certificates.ca_pem)
         offered = dict(enumerate(OFFERS[options.offer]))
-        servers, services = stack.enter_context(stage.open_servers(offered, lab, certificates))
+        servers, services, remarks = stack.enter_context(stage.open_servers(offered, lab, certificates))
         _fill_mailbox(servers)
         endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
         packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
@@ -131,7 +116,9 @@ def _serve(options: Namespace, say: Say) -> int:
             well_known = {str(key): service.port for key, service in offered.items()}
             tap = lab.tap(endpoints, well_known=well_known, on_packet=packets.put, keep=False)
             endpoints = stack.enter_context(tap).endpoints
-        tell = Overheard(shell.console(), options, say)
+        for remark in remarks:
+            aside.say(remark)
+        tell = Overheard(options, say)
         tell.settings([(service, endpoints[str(key)]) for key, service in offered.items()], ca)
         _hear(packets, tell)
     return Exit.DONE
@@ -162,65 +149,3 @@ def _hear(packets: queue.SimpleQueue[Packet], tell: Overheard) -> None:
         while not packets.empty():
             tell.heard(listener.feed(packets.get_nowait()))
         tell.heard(listener.close())
-
-
-class Overheard:
-    """Prints the settings for a mail program, and what leaks when it talks."""
-
-    def __init__(self, console: Console, options: Namespace, say: Say) -> None:
-        self._console = console
-        self._reader = Reader(say, console.width, options.mask)
-        self._json = options.json
-        self._tap = options.tap
-
-    def settings(self, services: Sequence[tuple[Service, tuple[str, int]]], ca: Path) -> None:
-        """Print what to type into a mail program; with JSON, to standard error."""
-        say = self._reader.say
-        out = shell.console(stderr=True) if self._json else self._console
-        heads = [say("protocol"), say("host"), say("port"), say("security"), say("login")]
-        rows = [
-            [service.protocol.upper(), host, str(port), say(SECURITY[service.security]), _logins(service)]
-            for service, (host, port) in services
-        ]
-        out.print(table(heads, rows), soft_wrap=True)
-        for person in (cast.HANAKO, cast.TARO):
-            out.print(
-                say(
-                    "{name}: address {address}, user name {username}, password {password}",
-                    name=say(person.name),
-                    address=person.address,
-                    username=person.username,
-                    password=person.password,
-                )
-            )
-        out.print(say("Certificate of the authority to trust, for TLS: {file}", file=ca), soft_wrap=True)
-        out.print(say("Heard on the wire, as it happens:") if self._tap else say("Running."), end=" ")
-        out.print(say("Ctrl-C ends it."))
-
-    def heard(self, items: Iterable[Leak | Note]) -> None:
-        """Print leaks and notes, one a line, at once."""
-        for item in items:
-            if self._json:
-                self._console.file.write(json.dumps(to_json(item, None, mask=self._reader.mask)) + "\n")
-                self._console.file.flush()
-            elif isinstance(item, Leak):
-                self._console.print(self._leak(item), soft_wrap=True)
-            else:
-                self._console.print(self._note(item), soft_wrap=True)
-
-    def _leak(self, leak: Leak) -> Text:
-        evidence = leak.evidence
-        time = datetime.fromtimestamp(evidence.time_ns / 1e9, UTC).astimezone()
-        who = f"{leak.protocol.upper()} {evidence.flow.client.port}"
-        line = Text(f"{time:%H:%M:%S} {who:<10} ").append(self._reader.say(FIELDS[leak.field]), "bold")
-        return line.append(": ").append(dialogue.value(leak, self._reader), "bold red")
-
-    def _note(self, note: Note) -> Text:
-        return Text(" " * 9 + printable(self._reader.say(note.text, **dict(note.values))), "bright_black")
-
-
-def _logins(service: Service) -> str:
-    """Return the ways to log in that a service offers."""
-    pop3 = service.protocol is ServerProtocol.POP3
-    ways = (*(["USER/PASS"] if pop3 and service.user_pass else []), *(["APOP"] if service.apop else []))
-    return ", ".join((*ways, *service.mechanisms))

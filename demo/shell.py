@@ -47,6 +47,18 @@ def speak(options: Namespace) -> Say:
     return language.load(code, here / "locale", Path(mailtap.capture.__file__).parent / "locale")
 
 
+class Aside:
+    """Says on standard error what is not part of the answer."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._console = say, console(stderr=True)
+
+    def say(self, *texts: object, before: str = "", after: str = "") -> None:
+        """Say texts in the reader's language, one after the other in a line of their own."""
+        said = [self._say(str(text)) for text in texts if str(text)]
+        self._console.print(before + " ".join([*said, *([after] if after else [])]), soft_wrap=True)
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that colours only a terminal (and never with NO_COLOR), as wide as is good to read."""
     for stream in (sys.stdout, sys.stderr):
@@ -55,4 +67,3 @@ def console(*, stderr: bool = False) -> Console:
     made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     made.width = max(NARROWEST, min(made.width, WIDEST))
     return made
-

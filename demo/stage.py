@@ -41,6 +41,7 @@ class Run:
         delivered: whether the mail that was fetched is the mail that was sent.
         key_log: the TLS session keys, in NSS key log format.
         failures: what went wrong, in plain English.
+        remarks: what else is worth saying, in plain English.
     """
 
     endpoints: Mapping[Hop, Endpoint]
@@ -48,6 +49,7 @@ class Run:
     delivered: bool
     key_log: bytes
     failures: tuple[str, ...]
+    remarks: tuple[str, ...]
 
 
 def run(scenario: Scenario, lab: Lab, words: Callable[[], Iterable[str]]) -> Outcome:
@@ -70,7 +72,7 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
     with tempfile.TemporaryDirectory(prefix="mailtap-") as folder:
         key_log = Path(folder, "keys.log")
         certificates = _certificates(scenario, key_log)
-        with open_servers(scenario.services, lab, certificates) as (servers, services):
+        with open_servers(scenario.services, lab, certificates) as (servers, services, remarks):
             targets = {str(hop): servers.endpoints[service] for hop, service in services.items()}
             well_known = {str(hop): service.port for hop, service in scenario.services.items()}
             with lab.tap(targets, well_known=well_known) as tap:
@@ -84,6 +86,7 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
             delivered=delivered,
             key_log=key_log.read_bytes() if key_log.exists() else b"",
             failures=failures + servers.faults,
+            remarks=remarks,
         )
 
 
@@ -108,17 +111,20 @@ def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Itera
         attempts=tuple(attempts),
         key_log=run.key_log,
         failures=run.failures + deaf,
+        remarks=run.remarks,
     )
 
 
 @contextmanager
 def open_servers(
     offered: Mapping[Key, Service], lab: Lab, certificates: LabCertificates | None
-) -> Iterator[tuple[ToyServers, Mapping[Key, Service]]]:
+) -> Iterator[tuple[ToyServers, Mapping[Key, Service], tuple[str, ...]]]:
     """Run the servers, and give them with the services as they were moved to the lab's ports.
 
-    Where the lab shares its ports with others, any free port replaces one that is taken.
+    Where the lab shares its ports with others, any free port replaces one that is taken; by whom it is
+    taken is the third thing given, in plain English.
     """
+    remarks: tuple[str, ...] = ()
     services = {key: lab.place(service) for key, service in offered.items()}
     while True:
         servers = ToyServers(tuple(services.values()), accounts=_accounts(), certificates=certificates)
@@ -128,12 +134,13 @@ def open_servers(
         except PortTaken as taken:
             if lab.real_ports:
                 raise
+            remarks += (f"{taken} This run goes on with another.",)
             services = {
                 key: replace(service, port=0) if service.port == taken.port else service
                 for key, service in services.items()
             }
     try:
-        yield servers, services
+        yield servers, services, remarks
     finally:
         servers.stop()
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Protocol
 
+from mailtap.capture.report import json_line
 from mailtap.capture.witness import Agreement
 from mailtap.demo import matrix, report, story
 
@@ -104,5 +104,5 @@ class JsonTelling:
     @staticmethod
     def _print(objects: Iterable[report.Object]) -> None:
         for each in objects:
-            sys.stdout.buffer.write(json.dumps(each, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+            sys.stdout.buffer.write(json_line(each).encode() + b"\n")
         sys.stdout.buffer.flush()
