@@ -63,8 +63,9 @@ class Overheard:
                 )
             )
         out.print(say("Certificate of the authority to trust, for TLS: {file}", file=ca), soft_wrap=True)
-        out.print(say("Heard on the wire, as it happens:") if self._tap else say("Running."), end=" ")
-        out.print(say("Ctrl-C ends it."))
+        out.print(say("The servers run; Ctrl-C ends them."))
+        if self._tap:
+            out.print(say("Heard on the wire, as it happens:"))
 
     def heard(self, items: Iterable[Leak | Note]) -> None:
         """Print leaks and notes, one a line, at once; and the password that a digest gives away."""
@@ -98,7 +99,7 @@ class Overheard:
 
 
 def _logins(service: Service) -> str:
-    """Return the ways to log in that a service offers."""
+    """Return the ways to log in that a service offers: POP3's own, and in a line below those of SASL."""
     pop3 = service.protocol is ServerProtocol.POP3
-    ways = (*(["USER/PASS"] if pop3 and service.user_pass else []), *(["APOP"] if service.apop else []))
-    return ", ".join((*ways, *service.mechanisms))
+    own = [*(["USER/PASS"] if pop3 and service.user_pass else []), *(["APOP"] if service.apop else [])]
+    return "\n".join(", ".join(ways) for ways in (own, service.mechanisms) if ways)
