@@ -226,6 +226,17 @@ def test_one_client_does_not_stretch_the_limits_of_another(port):
         assert other.ask(long).startswith(b"500 ")
 
 
+def test_one_client_does_not_shrink_the_limits_of_another(port):
+    servers = port()
+    with raw_peer(servers.endpoints[OPEN]) as peer:
+        hello(peer)
+        with raw_peer(servers.endpoints[OPEN]) as newcomer:
+            newcomer.line()
+            longest = b"MAIL FROM:<" + b"x" * 480 + b"@lab.example> SIZE=1000 SMTPUTF8"
+            assert 512 < len(longest) < 548
+            assert peer.ask(longest).startswith(b"250 ")
+
+
 @pytest.mark.parametrize(
     "commands",
     [
