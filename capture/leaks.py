@@ -21,7 +21,7 @@ from mailtap.capture.events import (
     UnknownProtocol,
 )
 from mailtap.capture.language import N_
-from mailtap.capture.model import Evidence, Field, Leak, Note, Protocol, Secret, Source, Span
+from mailtap.capture.model import Direction, Evidence, Field, Leak, Note, Protocol, Secret, Source, Span
 
 Locate: TypeAlias = Callable[[tuple[Span, ...]], Evidence]
 
@@ -50,18 +50,23 @@ def _read(event: Event, locate: Locate, message: int) -> Iterator[Leak | Note]:
         case TlsSeen():
             yield from _tls(event, locate)
         case LoginCancelled():
-            yield _note(N_("a {mechanism} login was cancelled"), event, locate, mechanism=event.mechanism)
+            yield _note(N_("A {mechanism} login was cancelled."), event, locate, mechanism=event.mechanism)
         case CompressionStarted():
-            yield _note(N_("compressed (IMAP COMPRESS): the rest was not read"), event, locate)
+            yield _note(N_("Compressed (IMAP COMPRESS): the rest was not read."), event, locate)
         case Malformed():
             yield _note(event.reason, event, locate)
         case UnknownProtocol(spans):
-            yield _at(N_("unknown protocol on a mail port"), None, locate(spans))
+            yield _at(N_("Unknown protocol on a mail port."), None, locate(spans))
         case HalfGivenUp(protocol, missing, spans):
-            text = N_("the {half} half did not come; the other was read without it")
-            yield _at(text, protocol, locate(spans), half=missing.value)
+            yield _at(_MISSING[missing], protocol, locate(spans))
         case _:
             assert_never(event)
+
+
+_MISSING = {
+    Direction.CLIENT: N_("The client's half did not come; the server's was read without it."),
+    Direction.SERVER: N_("The server's half did not come; the client's was read without it."),
+}
 
 
 def text_of(data: bytes) -> str:
@@ -108,7 +113,7 @@ def _login(event: LoginSeen, locate: Locate) -> Iterator[Leak | Note]:
             accepted=event.accepted,
         )
     if not seen:
-        text = N_("a login by {mechanism}, which this listener cannot read")
+        text = N_("A login by {mechanism}, which this listener cannot read.")
         yield _note(text, event, locate, mechanism=event.mechanism)
 
 
@@ -135,9 +140,9 @@ def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak 
         )
     notes = list(contents.notes)
     if event.limited:
-        notes.append((N_("message {number} was cut at this listener's size limit"), {"number": message}))
+        notes.append((N_("Message {number} was cut at this listener's size limit."), {"number": message}))
     elif not event.whole:
-        notes.append((N_("message {number} is not whole"), {"number": message}))
+        notes.append((N_("Message {number} is not whole."), {"number": message}))
     for text, values in notes:
         yield _at(text, event.protocol, locate(event.content.spans), **values)
 
@@ -156,11 +161,15 @@ def _envelope(event: MessageSeen, field: Field, address: Address, locate: Locate
 
 def _tls(event: TlsSeen, locate: Locate) -> Iterator[Note]:
     began = locate(event.spans)
-    version = event.version or "TLS"
-    text = N_("{version} began at packet {packet}, {bytes} bytes opaque")
-    yield _at(text, event.protocol, began, version=version, packet=began.packets[0], bytes=event.opaque)
+    packet = began.packets[0]
+    if event.version:
+        text = N_("TLS began at packet {packet}, {bytes:,} bytes opaque ({version}).")
+        yield _at(text, event.protocol, began, packet=packet, bytes=event.opaque, version=event.version)
+    else:
+        text = N_("TLS began at packet {packet}, {bytes:,} bytes opaque.")
+        yield _at(text, event.protocol, began, packet=packet, bytes=event.opaque)
     if event.names:
-        text = N_("the server's certificate names {names}")
+        text = N_("The server's certificate names {names}.")
         yield _at(text, event.protocol, locate(event.certificate), names=", ".join(event.names))
 
 

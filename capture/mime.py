@@ -20,9 +20,9 @@ PART_LIMIT = 1_000
 NESTING_LIMIT = 100
 """Multipart and message declarations in one message beyond which its MIME structure is not read."""
 
-TOO_NESTED = N_("a message's MIME structure is too deep or too wide; it was read as plain text")
-TOO_MANY_PARTS = N_("a message has more parts than this listener reads")
-CUT_ATTACHMENT = N_("the attachment {filename} is not whole")
+TOO_NESTED = N_("A message's MIME structure is too deep; it was read as plain text.")
+TOO_MANY_PARTS = N_("A message has more parts than this listener reads.")
+CUT_ATTACHMENT = N_("The attachment {filename} is not whole.")
 
 _CONTAINER = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
 _LINE_END = re.compile(r"\r\n?")

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.events import Heard, LoginCancelled, LoginSeen, Malformed
+from mailtap.capture.language import N_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,7 +126,7 @@ def exchange(
     )
 
 
-MISSHAPEN = "a SASL response that is not of its mechanism's shape was skipped"
+MISSHAPEN = N_("A login response that is not of its mechanism's shape was skipped.")
 
 
 def _is_base64(ahead: tuple[bytes, int] | None) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.events import Address, Heard, Malformed, MessageSeen
+from mailtap.capture.language import N_
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import sasl, tls
 from mailtap.capture.protocols.lines import MESSAGE_LIMIT, Block, Line, Reading
@@ -23,7 +24,7 @@ _AFTER_DATA = re.compile(rb"(MAIL FROM:|RCPT TO:|EHLO |HELO |(RSET|QUIT|NOOP|DAT
 _PATH = re.compile(rb'[^:]*:\s*(?:<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|([^\s<>]+))')
 _CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
 _GO_ON = b"354"
-BAD_CHUNK = "a BDAT command without a size was skipped"
+BAD_CHUNK = N_("A BDAT command without a size was skipped.")
 
 
 class Reply(NamedTuple):

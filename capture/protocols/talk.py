@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from mailtap.capture.events import Event, Malformed
+from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Protocol
 from mailtap.capture.protocols.lines import TLS_RECORD, Line, Reading, Stream
 
@@ -115,4 +116,4 @@ class Talk:
 
 
 REPLY_START = re.compile(rb"\+OK|-ERR|\+ |\* |[2-5]\d\d[ -]|[A-Za-z0-9.]{1,20} (?:OK|NO|BAD)\b")
-OVERLONG = "a line longer than 65,536 bytes was skipped"
+OVERLONG = N_("A line longer than 65,536 bytes was skipped.")

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Heard, Malformed, ServerNameSeen, TlsSeen
+from mailtap.capture.language import N_
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import x509
 from mailtap.capture.protocols.lines import TLS_RECORD
@@ -28,7 +29,7 @@ _HANDSHAKE_LIMIT = 262_144
 VERSIONS = MappingProxyType(
     {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 )
-NOT_TLS = "after the upgrade to TLS came something that is not TLS"
+NOT_TLS = N_("After the upgrade to TLS came something that is not TLS.")
 
 
 def converse(talk: Talk) -> Reading[None]:
