@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture.language import N_
+from mailtap.capture.options import Parser
 from mailtap.demo import shell
 from mailtap.demo.scenarios import BY_NAME, SCENARIOS
 from mailtap.demo.shell import Exit
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from mailtap.capture.language import Say
     from mailtap.demo.scenarios import Scenario
 
-EXAMPLES: Final = """\
+FILES: Final = {
+    "--pcap": N_("keep the capture, for Wireshark"),
+    "--keys": N_("keep it readable: with the TLS keys inside (pcapng)"),
+    "--wordlist": N_("words to guess passwords with, one a line"),
+}
+EXAMPLES: Final = N_("""\
 what to run:
   SCENARIO                 one scenario, told as a story (see: mailtap demo list)
   list                     the scenarios
@@ -32,13 +38,14 @@ examples:
 
 exit codes:
   0 as expected   1 the wire did not show what the scenario says   2 usage
-  3 this machine cannot listen (mailtap demo doctor says why)      130 interrupted"""
+  3 this machine cannot listen (mailtap demo doctor says why)      130 interrupted""")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `mailtap demo` and return its exit code."""
-    options = _parser().parse_args(arguments)
-    say = shell.speak(options)
+    given = sys.argv[1:] if arguments is None else arguments
+    say = shell.speak(given)
+    options = _parser(say).parse_args(given)
     match options.what:
         case "list":
             return _list(say)
@@ -57,28 +64,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return lesson.teach(wanted, options, say)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(say: Say) -> Parser:
+    parser = Parser(
+        say,
         prog="mailtap demo",
-        description="Send and fetch a mail on this machine, listen on the wire, and tell what leaked.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=say("Send and fetch a mail on this machine, listen on the wire, and tell what leaked."),
+        epilog=say(EXAMPLES),
     )
-    parser.add_argument("what", metavar="SCENARIO", help="a scenario, or list, matrix, doctor")
-    shell.add_reading_options(parser)
-    parser.add_argument("--pcap", metavar="FILE", help="keep the capture, for Wireshark (.pcap, or .pcapng)")
-    parser.add_argument(
-        "--keys",
-        metavar="FILE",
-        help="keep it readable: with the TLS keys inside (.pcapng)",
-    )
-    parser.add_argument("--wordlist", metavar="FILE", help="words to guess passwords with, one a line")
+    parser.add_argument("what", metavar="SCENARIO", help=say("a scenario, or list, matrix, doctor"))
+    shell.add_reading_options(parser, say)
+    for option, text in FILES.items():
+        parser.add_argument(option, metavar="FILE", help=say(text))
     parser.add_argument(
         "--rung",
         choices=("private-network", "root-network", "host-loopback", "relay"),
-        help="where to run (default: the best that works here)",
+        help=say("where to run (default: the best that works here)"),
     )
-    parser.add_argument("--no-witness", action="store_true", help="do not ask tshark for a second opinion")
+    parser.add_argument(
+        "--no-witness", action="store_true", help=say("do not ask tshark for a second opinion")
+    )
     return parser
 
 

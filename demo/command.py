@@ -7,6 +7,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from mailtap.capture.language import N_
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ PARTS: Final = {
 INTERRUPTED: Final = 130  # what a shell reports for a program ended by Ctrl-C
 USAGE: Final = 2
 
-HELP: Final = """\
+HELP: Final = N_("""\
 mailtap: see what an eavesdropper sees when mail crosses a network.
 
   mailtap demo SCENARIO     send and fetch a mail, listen on the wire, tell what leaked
@@ -29,7 +31,7 @@ mailtap: see what an eavesdropper sees when mail crosses a network.
 
 Each has --help of its own. Start with: mailtap demo plain, then: mailtap demo tls
 Everything happens on this machine's own loopback or in a private network; no other
-interface is ever listened to."""
+interface is ever listened to.""")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,14 +64,17 @@ def _run(arguments: list[str]) -> int:
         part = import_module(PARTS[first])
         code: int = part.main(rest)
         return code
-    if first in ("-h", "--help"):
-        print(HELP)  # noqa: T201
-        return 0
     if first == "--version":
         from importlib.metadata import version  # noqa: PLC0415  # rarely asked for
 
         print(f"mailtap {version('mailtap')}")  # noqa: T201
         return 0
-    problem = f"mailtap: there is no {first!r}.\n\n" if first else ""
-    print(problem + HELP, file=sys.stderr)  # noqa: T201
+    from mailtap.demo.shell import speak  # noqa: PLC0415  # heavy, and each part brings its own
+
+    say = speak(arguments)
+    if "-h" in arguments or "--help" in arguments:
+        print(say(HELP))  # noqa: T201
+        return 0
+    problem = say("mailtap: there is no {name!r}.", name=first) + "\n\n" if first else ""
+    print(problem + say(HELP), file=sys.stderr)  # noqa: T201
     return USAGE

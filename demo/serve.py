@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import queue
+import sys
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
+from mailtap.capture.options import Parser
 from mailtap.capture.pipeline import Listener
 from mailtap.demo import cast, shell, stage
 from mailtap.demo.lab import Rung, enter, probe
@@ -58,10 +60,10 @@ OFFERS: Final[Mapping[str, tuple[Service, ...]]] = {
 }
 
 HELP: Final = {
-    "plain": "SMTP and POP3 in clear",
-    "apop": "APOP and CRAM-MD5, nothing else",
-    "starttls": "STARTTLS and STLS; no login before TLS",
-    "tls": "SMTP and POP3 over SSL/TLS from the first byte",
+    "plain": N_("SMTP and POP3 in clear"),
+    "apop": N_("APOP and CRAM-MD5, nothing else"),
+    "starttls": N_("STARTTLS and STLS; no login before TLS"),
+    "tls": N_("SMTP and POP3 over SSL/TLS from the first byte"),
 }
 
 _BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
@@ -69,8 +71,9 @@ _BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `mailtap servers` and return its exit code."""
-    options = _parser().parse_args(arguments)
-    say = shell.speak(options)
+    given = sys.argv[1:] if arguments is None else arguments
+    say = shell.speak(given)
+    options = _parser(say).parse_args(given)
     aside = Aside(say)
     try:
         return _serve(options, say, aside)
@@ -82,20 +85,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(say: Say) -> Parser:
+    parser = Parser(
+        say,
         prog="mailtap servers",
-        description="Toy mail servers on this machine, for a mail program of your own, until Ctrl-C.",
-        epilog="Without a choice, all of it is offered: in clear, STARTTLS, and over SSL/TLS.",
+        description=say("Toy mail servers on this machine, for a mail program of your own, until Ctrl-C."),
+        epilog=say("Without a choice, all of it is offered: in clear, STARTTLS, and over SSL/TLS."),
     )
-    shell.add_reading_options(parser)
+    shell.add_reading_options(parser, say)
     choice = parser.add_mutually_exclusive_group()
     for name, text in HELP.items():
         choice.add_argument(
-            f"--{name}", action="store_const", dest="offer", const=name, default="all", help=text
+            f"--{name}", action="store_const", dest="offer", const=name, default="all", help=say(text)
         )
-    parser.add_argument("--tap", action="store_true", help="print what leaks while the mail program talks")
-    parser.add_argument("--ca", metavar="FILE", help="where to write the certificate to trust")
+    parser.add_argument(
+        "--tap", action="store_true", help=say("print what leaks while the mail program talks")
+    )
+    parser.add_argument("--ca", metavar="FILE", help=say("where to write the certificate to trust"))
     return parser
 
 

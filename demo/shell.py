@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import IntEnum
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 import mailtap.capture
-from mailtap.capture import language
+from mailtap.capture.options import reader_language
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
     from mailtap.capture.language import Say
+    from mailtap.capture.options import Parser
 
 WIDEST: Final = 100  # columns: longer lines are hard to read, on a projector above all
 NARROWEST: Final = 60
@@ -31,20 +31,18 @@ class Exit(IntEnum):
     CANNOT_LISTEN = 3
 
 
-def add_reading_options(parser: ArgumentParser) -> None:
-    """Add the options that say how a command speaks to its reader."""
-    parser.add_argument(
-        "--lang", choices=language.LANGUAGES, help="language of everything people read (default: from LANG)"
-    )
-    parser.add_argument("--json", action="store_true", help="JSON for programs: one object a line")
-    parser.add_argument("--mask", action="store_true", help="passwords and digests as stars, for a projector")
-
-
-def speak(options: Namespace) -> Say:
-    """Return the `say` of the language asked for."""
+def speak(arguments: Sequence[str]) -> Say:
+    """Return the `say` of the language that the command line or the environment asks for."""
     here = Path(__file__).parent
-    code = options.lang or language.from_environment(os.environ)
-    return language.load(code, here / "locale", Path(mailtap.capture.__file__).parent / "locale")
+    return reader_language(arguments, here / "locale", Path(mailtap.capture.__file__).parent / "locale")
+
+
+def add_reading_options(parser: Parser, say: Say) -> None:
+    """Add the options that say how a command speaks to its reader."""
+    parser.add_argument("--json", action="store_true", help=say("JSON for programs: one object a line"))
+    parser.add_argument(
+        "--mask", action="store_true", help=say("passwords and digests as stars, for a projector")
+    )
 
 
 class Aside:

@@ -1,0 +1,63 @@
+"""A command line whose help is in the reader's language (argparse)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from mailtap.capture import language
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mailtap.capture.language import Say
+
+
+def reader_language(arguments: Sequence[str], *folders: Path) -> Say:
+    """Return the `say` of the language that `--lang` asks for, else of the environment's.
+
+    It has to be known before the command line is read, because the help is in it, too.
+
+    Args:
+        arguments: the command line without the program's name.
+        folders: the `locale/` folders of the packages that will speak.
+    """
+    only = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    only.add_argument("--lang", choices=language.LANGUAGES)
+    try:
+        asked = only.parse_known_args(arguments)[0].lang
+    except argparse.ArgumentError:  # the whole parser will say so, better
+        asked = None
+    return language.load(asked or language.from_environment(os.environ), *folders)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that speaks the reader's language, and takes `--lang`."""
+
+    def __init__(self, say: Say, **settings: Any) -> None:  # noqa: ANN401  # argparse's own settings
+        def formatter(prog: str) -> argparse.HelpFormatter:
+            return _Formatter(prog, say("usage: "))
+
+        super().__init__(add_help=False, allow_abbrev=False, formatter_class=formatter, **settings)
+        self._positionals.title = say("to name")
+        self._optionals.title = say("options")
+        self.add_argument("-h", "--help", action="help", help=say("show this help and exit"))
+        self.add_argument(
+            "--lang",
+            choices=language.LANGUAGES,
+            help=say("language of everything people read (default: from LANG)"),
+        )
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Lays the help out as it is written, with the word for "usage" given."""
+
+    def __init__(self, prog: str, prefix: str) -> None:
+        super().__init__(prog, max_help_position=28, width=80)
+        self._prefix = prefix
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:  # noqa: ANN401
+        """Add the usage line, which argparse would begin in English."""
+        super().add_usage(usage, actions, groups, self._prefix if prefix is None else prefix)
