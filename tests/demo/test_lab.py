@@ -36,7 +36,7 @@ def namespaces() -> None:
 def readable() -> None:
     """Skip where an ordinary user cannot read this interpreter or this work tree."""
     if not denial.ordinary_user_can_run():
-        pytest.skip("an ordinary user cannot read this work tree or its interpreter")
+        pytest.skip("only where an ordinary user can read this work tree and its interpreter")
 
 
 def assert_heard(report: dict[str, object]) -> None:

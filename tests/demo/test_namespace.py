@@ -22,7 +22,7 @@ private = pytest.mark.skipif(
 )
 
 HEAD = """
-import fcntl, json, os, socket, struct, sys
+import fcntl, json, os, socket, struct, subprocess, sys
 from pathlib import Path
 from mailtap.demo import identity, namespace
 def status(name):
@@ -126,7 +126,6 @@ def test_giving_root_up_keeps_only_the_right_to_listen_and_programs_started_late
         """
 user = identity.invoking_user(os.environ)
 identity.become(user, listening=True)
-import subprocess
 later = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True).stdout
 socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
 try:
