@@ -366,6 +366,10 @@ with ToyServers([smtp, pop3], accounts=[taro], certificates=LabCertificates()) a
                 peer.sendall(said)
                 peer.recv(100)
                 peer.sendall(b"\\x16\\x03\\x01\\x00\\x05 junk")
+    with socket.create_connection(servers.endpoints[smtp]) as peer:
+        peer.sendall(b"EHLO x\\r\\nXYZZY\\r\\nAUTH LOGIN\\r\\n*\\r\\nQUIT\\r\\n")  # aiosmtpd warns of these
+        while peer.recv(1000):
+            pass
     assert servers.wait_idle(10)
     assert servers.faults == (), servers.faults
 """
