@@ -1,4 +1,4 @@
-"""The POP3 transport stops answering while its client does not read, and goes on when it does."""
+"""The POP3 transport stops answering while its client does not read, and reading before a handshake."""
 
 from __future__ import annotations
 
@@ -35,19 +35,25 @@ class SlowTransport(asyncio.Transport):
         self.reading = True
 
 
-async def converse():
+def begin(security, room, context=None):
+    """Return a protocol that has just greeted its client, and its transport."""
     accounts = Accounts([TARO])
     limits = Limits()
     session = Pop3Session(
-        PASSWORD_ONLY["plain"],
+        PASSWORD_ONLY[security],
         accounts=accounts,
         mailboxes=Mailboxes(accounts, limits),
         limits=limits,
         nonce=lambda: "1",
     )
-    protocol = Pop3Protocol(session, context=None, limits=limits)
-    transport = SlowTransport(protocol, room=3)
+    protocol = Pop3Protocol(session, context=context, limits=limits)
+    transport = SlowTransport(protocol, room)
     protocol.connection_made(transport)
+    return protocol, transport
+
+
+async def read_late():
+    protocol, transport = begin("plain", room=3)
     protocol.data_received(b"CAPA\r\n" * 10)
     assert (len(transport.written), transport.reading) == (3, False)
     protocol.resume_writing()
@@ -57,4 +63,16 @@ async def converse():
 
 
 def test_replies_wait_for_the_client_to_read():
-    asyncio.run(converse())
+    asyncio.run(read_late())
+
+
+async def ask_for_tls(context):
+    protocol, transport = begin("starttls", room=100, context=context)
+    protocol.data_received(b"STLS\r\n")
+    assert transport.written[-1].startswith(b"+OK")
+    assert not transport.reading
+    protocol.connection_lost(None)
+
+
+def test_nothing_is_read_between_stls_and_the_handshake(certificates):
+    asyncio.run(ask_for_tls(certificates.server_context()))
