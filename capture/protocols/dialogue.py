@@ -86,7 +86,7 @@ class Dialogue:
         talk = self._talk
         for waiting, other in ((talk.client, talk.server), (talk.server, talk.client)):
             if waiting.pending > PENDING_LIMIT:
-                other.close()
+                other.abandon()
         if talk.client.hole is not None and not talk.client.ahead(1):
             talk.lose_count(talk.client.hole.packet)  # the capture began late, or lost the first command
             talk.client.cross_hole()
@@ -120,7 +120,7 @@ class Dialogue:
                 return
             span = Span(waiting.direction, waiting.offset, waiting.offset + waiting.pending)
             self._talk.events.append(HalfGivenUp(self.protocol, self._waits_for, (span,)))
-            self._talk.stream(self._waits_for).close()
+            self._talk.stream(self._waits_for).abandon()
             self._step()
 
     def _finish(self) -> None:

@@ -30,7 +30,6 @@ TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
 # Keyed by whether line ends are strictly CR LF.
 _EMPTY_BODY = {True: re.compile(rb"\.\r\n"), False: re.compile(rb"\.\r?\n")}
 _BODY_END = {True: re.compile(rb"(\r\n)\.\r\n"), False: re.compile(rb"(\n)\.\r?\n")}
-_STUFFED = {True: re.compile(rb"(\A|\r\n)\."), False: re.compile(rb"(\A|\n)\.")}
 _DOTS_LIMIT = 1_000  # stuffed dots in one message whose places are kept
 _TAIL = 4  # bytes that may belong to a body's end that has not come yet
 
@@ -81,7 +80,7 @@ class Stream:
         self.direction = direction
         self.hole: Gap | None = None
         self.closed = False
-        self.pushed = 0
+        self._abandoned = False
         self._data = bytearray()
         self._offset = 0
         self._starts: list[int] = []
@@ -110,6 +109,8 @@ class Stream:
 
     def push(self, item: Chunk | Gap) -> None:
         """Take the next bytes, or the news that some are missing."""
+        if self._abandoned:
+            return
         if self.hole is not None:
             self._later.append(item)
             self._waiting += len(item.data) if isinstance(item, Chunk) else 0
@@ -123,11 +124,14 @@ class Stream:
             self._starts.append(item.offset)
             self._packets.append(item.packet)
             self._data += item.data
-        self.pushed += len(item.data) if isinstance(item, Chunk) else 0
 
     def close(self) -> None:
         """Say that no more bytes will come."""
         self.closed = True
+
+    def abandon(self) -> None:
+        """Count the stream as ended here, and ignore what may still come of it."""
+        self.closed = self._abandoned = True
 
     def cross_hole(self) -> None:
         """Drop what stands before the hole, and go on behind it."""
@@ -140,7 +144,6 @@ class Stream:
             item = self._later.popleft()
             size = len(item.data) if isinstance(item, Chunk) else 0
             self._waiting -= size
-            self.pushed -= size
             self.push(item)
 
     def line(self) -> Reading[Line | None]:
@@ -288,14 +291,19 @@ class _Kept:
 
 def _unstuff(block: Block, *, strict: bool) -> Block:
     """Take the first of the dots that begin a line away, from the data and from its spans."""
-    dots = [found.end() - 1 for found in _STUFFED[strict].finditer(block.data)]
-    data = _STUFFED[strict].sub(rb"\1", block.data)
+    mark = b"\r\n." if strict else b"\n."
+    dots = [0] if block.data.startswith(b".") else []
+    at = block.data.find(mark)
+    while at >= 0:
+        dots.append(at + len(mark) - 1)
+        at = block.data.find(mark, at + len(mark))
+    if not dots:
+        return block
+    runs = list(zip([0, *(dot + 1 for dot in dots)], [*dots, len(block.data)], strict=True))
+    data = b"".join(block.data[start:end] for start, end in runs)
     if len(dots) > _DOTS_LIMIT:
         return block._replace(data=data)
     (whole,) = block.spans
-    starts = [whole.start, *(whole.start + dot + 1 for dot in dots)]
-    ends = [*(whole.start + dot for dot in dots), whole.end]
-    runs = tuple(
-        Span(whole.direction, start, end) for start, end in zip(starts, ends, strict=True) if start < end
-    )
-    return block._replace(data=data, spans=runs or block.spans)
+    at = whole.start
+    spans = tuple(Span(whole.direction, at + start, at + end) for start, end in runs if start < end)
+    return block._replace(data=data, spans=spans or block.spans)

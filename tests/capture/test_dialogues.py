@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mailtap.capture import headers
+from mailtap.capture.events import LoginSeen, MessageSeen
 from mailtap.capture.model import Chunk, Direction, Field, Gap, Leak
 from mailtap.capture.protocols import Dialogue
 
@@ -177,6 +178,29 @@ def test_what_waits_is_bounded() -> None:
         offset += len(line)
         assert listener._talk.client.pending < 5_000_000
     assert [type(each).__name__ for each in events] == ["HalfGivenUp", "LoginSeen"]
+    late = Chunk(5, b"+OK\r\n" * 1000, 9000, 9000)
+    listener.feed(Direction.SERVER, late)
+    events += listener.feed(Direction.CLIENT, Chunk(offset, b"USER b\r\nPASS c\r\n", 9001, 9001))
+    assert [each.accepted for each in events if isinstance(each, LoginSeen)] == [None, None]
+    assert not listener._talk.server.pending
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000], ids=["bytes", "pieces", "at-once"])
+def test_messages_are_bounded(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    monkeypatch.setattr("mailtap.capture.protocols.lines.MESSAGE_LIMIT", 1_000)
+    opening = dialogue.turns("S: 220 x\nC: EHLO x\nS: 250 x\nC: MAIL FROM:<a>\nS: 250 x\nC: DATA\nS: 354 x\n")
+    body = b"x" * 78 + b"\r\n"
+    turns = [*opening, *dialogue.turns("C: QUIT\nS: 221 x\n")]
+    long = body * 40 + b".\r\nBDAT 3000 LAST\r\n" + b"y" * 3000
+    pieces = [(Direction.CLIENT, long[at : at + step]) for at in range(0, len(long), step)]
+    turns[7:7] = [*pieces, (Direction.SERVER, b"250 x\r\n250 x\r\n")]
+    first, second = (each for each in hearing.listen(turns) if isinstance(each, MessageSeen))
+    assert first.content is not None
+    assert second.content is not None
+    assert (first.content.data, second.content.data) == ((body * 40)[:1_000], b"y" * 1_000)
+    assert first.limited
+    assert second.limited
+    assert not first.whole
 
 
 def test_feeding_after_the_end_is_ignored() -> None:
