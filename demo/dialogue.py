@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mailtap.capture.model import Direction, Field, LineKind
 from mailtap.capture.report import printable
-from mailtap.demo.words import FIELDS
+from mailtap.demo.words import FIELDS, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +62,12 @@ def value(leak: Leak, reader: Reader) -> str:
         return STARS
     text = leak.value.reveal()
     if leak.attachment is not None:
-        text = f"{text} ({leak.attachment.content_type}, {len(leak.attachment.content):,} bytes)"
+        text = reader.say(
+            "{name} ({type}, {size} bytes)",
+            name=text,
+            type=leak.attachment.content_type,
+            size=f"{len(leak.attachment.content):,}",
+        )
     return " ".join(printable(line) for line in text.split("\n") if line.strip())
 
 
@@ -146,7 +151,7 @@ def _label(leaks: Sequence[Leak], utterance: Utterance, reader: Reader) -> Text:
         plain = leak.value.reveal().encode() in utterance.data
         wordless = plain or (leak.field is Field.BODY)
         named.append(name if wordless else f"{name} = {value(leak, reader)}")
-    return Text(f" ◀ {', '.join(named)}", "bold red") if named else Text()
+    return Text(f" ◀ {listed(named, reader.say)}", "bold red") if named else Text()
 
 
 def _block(leaks: Sequence[Leak], reader: Reader) -> list[Text]:

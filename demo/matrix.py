@@ -55,4 +55,4 @@ def _cell(outcome: Outcome, field: Field, say: Say) -> str:
         if field in outcome.leaked[hop]
     ]
     absent = any(field in fields for fields in outcome.missing.values())
-    return " ".join([*letters, *(["!"] if absent else [])]) or NOTHING
+    return "".join([*letters, *(["!"] if absent else [])]) or NOTHING

@@ -89,7 +89,7 @@ SCENARIOS = (
             " to try words at leisure, MD5 is broken, and the mail is as readable as ever."
         ),
         advice=N_("APOP is no protection: use POP over SSL/TLS, and SMTP over SSL/TLS (make demo-tls)."),
-        standards=("RFC 1939, section 7", "RFC 2195", "CVE-2007-1558"),
+        standards=("RFC 1939", "RFC 2195", "CVE-2007-1558"),
     ),
     Scenario(
         name="tls",

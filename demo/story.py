@@ -17,7 +17,7 @@ from mailtap.capture.witness import Agreement
 from mailtap.demo import dialogue
 from mailtap.demo.scenarios import Hop
 from mailtap.demo.table import frame, table
-from mailtap.demo.words import FIELDS, HOPS, PLACES, duration, ranges
+from mailtap.demo.words import FIELDS, HOPS, PLACES, duration, listed, ranges
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _named(hop: Hop, fields: Sequence[Field], reader: Reader) -> dict[str, str]:
 
 
 def _list(fields: Sequence[Field], reader: Reader) -> str:
-    return reader.say(N_(", ")).join(reader.say(FIELDS[field]) for field in fields)
+    return listed((reader.say(FIELDS[field]) for field in fields), reader.say)
 
 
 def _service_name(outcome: Outcome, hop: Hop, reader: Reader) -> str:
@@ -144,9 +144,12 @@ def _picture(outcome: Outcome, reader: Reader) -> list[Text]:
 
 def _hop(outcome: Outcome, number: int, hop: Hop, reader: Reader) -> list[Text]:
     """Return one hop: its title, and all its conversations."""
-    port = outcome.servers[hop].port
-    title = f"{number}. {reader.say(_PEOPLE[hop])}: {_service_name(outcome, hop, reader)}, " + reader.say(
-        "port {port}", port=port
+    title = reader.say(
+        "{number}. {who}: {service}, port {port}",
+        number=number,
+        who=reader.say(_PEOPLE[hop]),
+        service=_service_name(outcome, hop, reader),
+        port=outcome.servers[hop].port,
     )
     lines = [Text(f"── {title} ".ljust(reader.width - (cell_len(title) - len(title)), "─"), "bold")]
     for talk in outcome.conversations:
@@ -238,8 +241,8 @@ def _still_visible(outcome: Outcome, reader: Reader) -> list[Text]:
         hop = outcome.hop(talk.flow)
         if hop is not None:
             text = reader.say(
-                "{who}: mail, by the port ({port}); {up} bytes from the mail program and {down} from the"
-                " server, so about how long the mail is; when, and that it took {milliseconds} ms.",
+                "{who}: that it is mail (by the port, {port}), about how long it is ({up} bytes from the"
+                " mail program, {down} from the server), when it was, and that it took {milliseconds} ms.",
                 who=reader.say(_PEOPLE[hop]),
                 port=talk.flow.server.port,
                 up=f"{talk.client_bytes:,}",
@@ -257,9 +260,13 @@ def _milliseconds(talk: Conversation) -> str:
 
 def _moral(outcome: Outcome, reader: Reader) -> list[Text]:
     """Return why it was so, and what the article recommends."""
-    standards = ", ".join(outcome.scenario.standards)
+    why = reader.say(
+        "Why: {why} ({standards})",
+        why=reader.say(outcome.scenario.why),
+        standards=listed(outcome.scenario.standards, reader.say),
+    )
     return [
-        *reader.wrapped(reader.say("Why: {why}", why=reader.say(outcome.scenario.why)) + f" ({standards})"),
+        *reader.wrapped(why),
         *reader.wrapped(reader.say("Advice: {advice}", advice=reader.say(outcome.scenario.advice)), "bold"),
     ]
 

@@ -47,6 +47,11 @@ def ranges(numbers: Iterable[int]) -> str:
     return ", ".join("-".join(map(str, run)) for run in runs)
 
 
+def listed(names: Iterable[str], say: Say) -> str:
+    """Return names one after the other, parted as the reader's language parts them."""
+    return say(", ").join(names)
+
+
 def duration(seconds: float, say: Say) -> str:
     """Return a length of time in its largest unit of which there is more than one: `3 hours`."""
     for length, text in _UNITS:
