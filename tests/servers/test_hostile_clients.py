@@ -231,6 +231,17 @@ def test_client_that_reads_nothing_is_cut_off(besieged):
     assert besieged.sessions[POP3].aborted == 1
 
 
+@impatient
+@pytest.mark.parametrize(
+    ("key", "command"), [(("smtp", "plain"), b"HELP\r\n"), (("pop3", "plain"), b"CAPA\r\n")]
+)
+def test_client_that_only_writes_is_cut_off(besieged, key, command):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        peer.send_until_closed(command * 1000)
+    assert besieged.wait_idle(PATIENCE)
+    assert besieged.sessions[SERVICES[key]].aborted == 1
+
+
 def test_client_that_vanishes_in_retr_leaves_the_maildrop_unlocked(besieged):
     besieged.mailboxes["taro"].add(b"x" * 90_000 + b"\r\n")
     peer = RawPeer(besieged.endpoints[POP3])

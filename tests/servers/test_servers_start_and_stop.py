@@ -73,6 +73,11 @@ def test_loopback_addresses_are_served(host):
         servers.stop()
 
 
+def test_socket_is_known_for_tcp_so_that_asyncio_turns_off_delays():
+    with listener_module.listen("127.0.0.1", 0) as sock:
+        assert sock.proto == socket.IPPROTO_TCP
+
+
 def test_taken_port_names_the_program_that_holds_it():
     pytest.importorskip("psutil")
     with socket.create_server(("127.0.0.1", 0)) as squatter:
