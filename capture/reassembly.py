@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mailtap.capture.model import Segment
 
 _HALF_CIRCLE = 1 << 31
-_MOST_OPEN = 16_384
+_MOST_OPEN = 8_192
 _MOST_CLOSED = 4096
 _MOST_BYTES = 32 << 20
 _STALE = 1 << 20  # how far behind the end of a closed connection a segment may be a repetition
