@@ -177,7 +177,8 @@ def sentence(note: Note, say: Say) -> str:
     text = printable(say(note.text, **dict(note.values)))
     place = [f"{note.flow.client} -> {note.flow.server}"] if note.flow is not None else []
     if note.packets and "{packet" not in note.text and "{first}" not in note.text:
-        place.append(say("packets {packets}", packets=packet_list(note.packets)))
+        place_text = N_("packets {packets}") if len(note.packets) > 1 else N_("packet {packets}")
+        place.append(say(place_text, packets=packet_list(note.packets)))
     return f"{text} ({', '.join(place)})" if place else text
 
 

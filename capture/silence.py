@@ -95,7 +95,7 @@ def of_capture(*, packets: int, segments: int, others: int, crowded_out: int) ->
         crowded_out: number of connections that ended because too many were open.
     """
     if packets and not segments:
-        yield Note(text=N_("None of the {packets} packets carries TCP."), values=(("packets", packets),))
+        yield Note(text=N_("Of {packets} packets, none carries TCP."), values=(("packets", packets),))
     if others:
         text = N_("{count} TCP connections carried no mail protocol.")
         if others == 1:

@@ -252,7 +252,7 @@ def test_what_is_not_mail_is_one_note_however_much_it_is() -> None:
 
 def test_a_capture_without_tcp_is_said() -> None:
     arp = Packet(1, 0, 1, b"\xff" * 12 + b"\x08\x06" + bytes(46), 60)
-    assert notes(listen([arp, arp])) == ["None of the 2 packets carries TCP."]
+    assert notes(listen([arp, arp])) == ["Of 2 packets, none carries TCP."]
 
 
 def test_a_flow_of_no_known_protocol_is_given_up_soon() -> None:
