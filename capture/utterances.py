@@ -41,7 +41,6 @@ class Cutter:
         """Take the next bytes or hole; `number` counts both directions' items together."""
         if isinstance(item, Gap):
             self._flush()
-            self._names = None
             self.holes += 1
             self._arrivals = [(item.offset, number, item.packet, item.time_ns)]
             self._say(
@@ -95,7 +94,7 @@ class Cutter:
         """Say all that is there, complete or not."""
         if self._data and self._names is not None:
             data = bytes(self._data[:_RECORD_KEPT])
-            text = f"TLS record, cut short after {len(self._data):,} bytes"
+            text = f"TLS, {len(self._data):,} bytes of a record"
             self._say(LineKind.TLS, data, self._offset, self._offset + len(self._data), text)
             self._drop(len(self._data))
         elif self._data:

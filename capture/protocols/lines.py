@@ -52,9 +52,10 @@ class Line(NamedTuple):
     overlong: bool = False
 
     def part(self, start: int, end: int | None = None) -> Span:
-        """Return the span of `text[start:end]`, both counted from the front."""
-        stop = len(self.text) if end is None else end
-        return Span(self.span.direction, self.span.start + start, self.span.start + stop)
+        """Return the span of `text[start:end]`; where that is empty, of what stands there instead."""
+        stop = self.span.start + (len(self.text) if end is None else end)
+        at = self.span.start + start
+        return Span(self.span.direction, at, stop if at < stop else self.span.end)
 
 
 class Block(NamedTuple):

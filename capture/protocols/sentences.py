@@ -49,11 +49,12 @@ class Sentence(NamedTuple):
             if found[2] is not None:
                 size = int(found[2])
                 end = min(at + size, len(self.data))
-                heard = self._heard(self.data[at:end], at, end)
+                heard = self._heard(self.data[at:end], at if at < end else found.start(), end)
                 yield Word(heard, is_string=True, whole=self.whole or end < len(self.data))
                 at += size
             elif found[1] is not None:
-                yield Word(self._heard(_ESCAPE.sub(rb"\1", found[1]), *found.span(1)), is_string=True)
+                place = found.span(1) if found[1] else found.span()  # an empty one stands in its quotes
+                yield Word(self._heard(_ESCAPE.sub(rb"\1", found[1]), *place), is_string=True)
             elif found[3] is not None:
                 yield Word(self._heard(found[3], *found.span(3)), is_string=False)
 

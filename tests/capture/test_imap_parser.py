@@ -88,3 +88,21 @@ def test_a_message_is_heard_when_it_is_complete() -> None:
     heard = [len(listener.feed(direction, item)) for direction, item in hearing.items(turns)]
     assert heard == [0, 0, 0, 0, 0, 0, 1, 0]
     assert {direction for direction, _ in turns} == set(Direction)
+
+
+def test_a_lost_verdict_does_not_hold_up_the_rest() -> None:
+    listener = Dialogue(143)
+    turns = dialogue.holed(HELLO + "C: a LOGIN u p\nS: [9 lost]\nC: b LOGIN v q\nS: b NO\n")
+    heard = [len(listener.feed(direction, item)) for direction, item in hearing.items(turns)]
+    assert heard == [0, 0, 0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    "text", ['C: a LOGIN "" {0+}\nC:\n', "C: a LOGIN {0+}\nC:  x\n"], ids=["quoted", "literal"]
+)
+def test_an_empty_word_has_a_place(text: str) -> None:
+    (event,) = (each for each in hearing.listen(dialogue.turns(HELLO + text + "S: a NO\n")))
+    assert isinstance(event, LoginSeen)
+    for heard in (event.username, event.password):
+        assert heard is not None
+        assert all(span.start < span.end for span in heard.spans)

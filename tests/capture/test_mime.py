@@ -239,6 +239,12 @@ def test_too_deep_is_said_and_read_as_text() -> None:
     assert [part.field for part in contents.parts] == [Field.BODY]
 
 
+@pytest.mark.parametrize("label", [b"\x80", b"\0", b"idna", b"hex", b"x" * 5000])
+def test_hostile_charset_labels(label: bytes) -> None:
+    raw = b"Content-Type: text/plain; charset=" + label + b"\r\n\r\n\xe9"
+    assert found(raw)[Field.BODY] == ["\\xe9"]
+
+
 WORDS = [
     b"From: ",
     b"a@b.c",

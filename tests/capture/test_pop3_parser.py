@@ -125,3 +125,10 @@ def test_a_line_without_end_stays_small() -> None:
         listener.feed(direction, item)
         assert listener._talk.client.pending < 2 * LINE_LIMIT
     assert listener.protocol is Protocol.POP3
+
+
+def test_an_empty_password_has_a_place() -> None:
+    turns = dialogue.turns("S: +OK\nC: USER a\nS: +OK\nC: PASS \nS: +OK\n")
+    (event,) = (each for each in hearing.listen(turns) if isinstance(each, LoginSeen))
+    assert event.password is not None
+    assert hearing.cut(turns, event.password.spans) == b"\r\n"

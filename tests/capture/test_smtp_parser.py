@@ -137,3 +137,12 @@ def test_a_greeting_of_many_lines() -> None:
     )
     assert [each.whole for each in hearing.listen(turns) if isinstance(each, MessageSeen)] == [True]
     assert {turn[0] for turn in turns} == set(Direction)
+
+
+@pytest.mark.parametrize("command", ["NOOP", "MAIL FROM:<a>"])
+def test_a_command_after_a_lost_refusal_is_no_response(command: str) -> None:
+    text = HELLO + f"C: AUTH PLAIN\nS: [6 lost]\nC: {command}\nS: 250 ok\nC: AUTH PLAIN AGEAYg==\nS: 235 ok\n"
+    events = hearing.listen(dialogue.holed(text))
+    assert not [each for each in events if isinstance(each, Malformed)]
+    (login,) = (each for each in events if isinstance(each, LoginSeen))
+    assert login.accepted is True

@@ -6,6 +6,7 @@ import ssl
 
 import hearing
 import pytest
+import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tlspeers import NAME, SECRET, handshake
@@ -140,6 +141,11 @@ def test_a_hello_in_many_records_and_a_hole() -> None:
     assert isinstance(seen, TlsSeen)
     assert seen.version == ""
     assert seen.opaque >= 150
+
+
+def test_a_certificate_may_name_addresses_too() -> None:
+    pem = trustme.CA().issue_cert("192.0.2.7", "a.example.org", "b.example.org").cert_chain_pems[0].bytes()
+    assert x509.names(ssl.PEM_cert_to_DER_cert(pem.decode())) == ("a.example.org", "b.example.org")
 
 
 def test_memory_stays_small() -> None:

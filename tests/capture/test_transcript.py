@@ -177,3 +177,21 @@ def test_any_bytes_are_told_once(turns: list[bytes | int]) -> None:
     assert sum(span.end - span.start for span in spans) == sum(
         item.length if isinstance(item, Gap) else len(item.data) for _, item in items
     )
+
+
+def test_tls_goes_on_behind_a_hole() -> None:
+    cutter = Cutter(S)
+    hello = b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"
+    record = b"\x17\x03\x03\x00\x03abc"
+    turns: list[bytes | int] = [hello, record[:5], 3, record, b"\n middle of a record \n", 5, record]
+    for number, (_, item) in enumerate(hearing.items((S, turn) for turn in turns)):
+        cutter.feed(number, item)
+    assert [each.description for _, each in cutter.said] == [
+        "TLS handshake, ServerHello",
+        "TLS, 5 bytes of a record",
+        "3 bytes missing",
+        "TLS application data, 3 bytes",
+        "TLS, 22 bytes of a record",
+        "5 bytes missing",
+        "TLS application data, 3 bytes",
+    ]
