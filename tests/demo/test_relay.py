@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 C, S = Direction.CLIENT, Direction.SERVER
 FIN, SYN, RST = 1, 2, 4
+DATA = bytes(range(251)) * 4001  # no piece of it looks like the next
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -219,15 +220,17 @@ def test_a_reader_that_does_not_read_holds_the_writer_back() -> None:
             total = 0
             try:
                 while total < 200_000_000:
-                    total += connection.send(bytes(65536))
+                    total += connection.send(DATA[total % len(DATA) :][:65536])
             except TimeoutError:
                 pass
             written.append(total)
             full.set()
 
-    with relayed(pour) as (relay, endpoint), socket.create_connection(endpoint):
+    with relayed(pour, keep=False) as (relay, endpoint), socket.create_connection(endpoint) as client:
         assert full.wait(20)
-        relay.stop(0)
+        heard = read_all(client)
+        relay.stop()
+    assert heard == (DATA * (len(heard) // len(DATA) + 1))[: written[0]], "and yet nothing is lost"
     # Two kernels' worth of socket buffers, and no more: nothing piles up in the relay.
     assert written[0] < 50_000_000
 
@@ -265,11 +268,17 @@ def test_a_connection_still_open_at_the_end_is_reset_and_nothing_is_left() -> No
 
 
 def test_a_client_that_had_connected_before_the_end_is_still_served() -> None:
-    with relayed(echo) as (relay, endpoint), socket.create_connection(endpoint) as client:
-        client.sendall(b"just in time")
-        client.shutdown(socket.SHUT_WR)
+    hold = threading.Event()
+    with relayed(echo, on_packet=lambda _: hold.wait(10)) as (relay, endpoint):
+        # The first connection keeps the relay busy while the second waits in the system's queue.
+        with socket.create_connection(endpoint), socket.create_connection(endpoint) as second:
+            second.sendall(b"just in time")
+            second.shutdown(socket.SHUT_WR)
+            assert relay._mover is not None
+            relay._mover.end(5)
+            hold.set()
+            assert read_all(second) == b"just in time"
         recording = relay.stop()
-        assert read_all(client) == b"just in time"
     assert streams(recording, endpoint[1])[S] == b"just in time"
 
 

@@ -64,6 +64,17 @@ def talk(endpoint: tuple[str, int]) -> bytes:
     return heard
 
 
+def whisper() -> None:
+    """Be somebody else, whose words on this machine are none of the lab's business."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        listener.accept()[0] as server,
+    ):
+        client.sendall(b"a stranger's secret")
+        server.recv(100)
+
+
 def main(arguments: list[str]) -> None:
     """Do it."""
     if arguments == ["--nothing"]:
@@ -76,6 +87,7 @@ def main(arguments: list[str]) -> None:
         server = threading.Thread(target=serve, args=(listener,), daemon=True)
         server.start()
         with lab.tap({"pop3": listener.getsockname()}) as tap:
+            whisper()
             said = talk(tap.endpoints["pop3"])
             server.join(10)
             recording = tap.finish()
@@ -88,6 +100,7 @@ def main(arguments: list[str]) -> None:
         "uid": os.getuid(),
         "said": said.decode(),
         "leaks": [[leak.field, leak.value.reveal()] for leak in leaks],
+        "overheard": any(b"a stranger's secret" in packet.data for packet in recording.packets),
         "dropped": recording.dropped,
         "complete": recording.complete,
         "packets": len(recording.packets),
