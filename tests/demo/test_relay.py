@@ -9,7 +9,7 @@ import struct
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -267,19 +267,21 @@ def test_a_connection_still_open_at_the_end_is_reset_and_nothing_is_left() -> No
     assert not any(thread.name == "mailtap-relay" for thread in threading.enumerate())
 
 
-def test_a_client_that_had_connected_before_the_end_is_still_served() -> None:
+def test_clients_that_had_connected_before_the_end_are_still_served() -> None:
     hold = threading.Event()
-    with relayed(echo, on_packet=lambda _: hold.wait(10)) as (relay, endpoint):
-        # The first connection keeps the relay busy while the second waits in the system's queue.
-        with socket.create_connection(endpoint), socket.create_connection(endpoint) as second:
-            second.sendall(b"just in time")
-            second.shutdown(socket.SHUT_WR)
-            assert relay._mover is not None
-            relay._mover.end(5)
-            hold.set()
-            assert read_all(second) == b"just in time"
+    with ExitStack() as stack:
+        relay, endpoint = stack.enter_context(relayed(echo, on_packet=lambda _: hold.wait(10)))
+        # The first connection keeps the relay busy while the others wait in the system's queue.
+        first, *others = (stack.enter_context(socket.create_connection(endpoint)) for _ in range(5))
+        for client in (first, *others):
+            client.sendall(b"just in time")
+            client.shutdown(socket.SHUT_WR)
+        assert relay._mover is not None
+        relay._mover.end(5)
+        hold.set()
+        assert [read_all(client) for client in (first, *others)] == [b"just in time"] * 5
         recording = relay.stop()
-    assert streams(recording, endpoint[1])[S] == b"just in time"
+    assert streams(recording, endpoint[1])[S] == b"just in time" * 5
 
 
 def test_the_wanted_port_is_taken_where_it_is_free_and_another_where_not() -> None:
