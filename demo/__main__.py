@@ -24,7 +24,7 @@ FILES: Final = {
 }
 EXAMPLES: Final = N_("""\
 what to run:
-  SCENARIO                 one scenario, told as a story (see: mailtap demo list)
+  SCENARIO                 one scenario, told as a story (named by list)
   list                     the scenarios
   matrix                   every scenario, and a table of what each still leaks
   doctor                   what this machine can do, and what is missing
@@ -32,13 +32,13 @@ what to run:
 examples:
   mailtap demo plain       a password and a mail fall off the wire
   mailtap demo tls --pcap closed.pcap --keys open.pcapng
-                           the same capture for Wireshark twice, opaque and readable
+                           the same capture twice, opaque and readable
   mailtap demo apop --wordlist words.txt
                            guess the password with words of your own
 
 exit codes:
   0 as expected   1 the wire did not show what the scenario says   2 usage
-  3 this machine cannot listen (mailtap demo doctor says why)      130 interrupted""")
+  3 this machine cannot listen (mailtap demo doctor says why)   130 interrupted""")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,14 +24,14 @@ USAGE: Final = 2
 HELP: Final = N_("""\
 mailtap: see what an eavesdropper sees when mail crosses a network.
 
-  mailtap demo SCENARIO     send and fetch a mail, listen on the wire, tell what leaked
+  mailtap demo SCENARIO     send and fetch a mail, and tell what leaked on the way
   mailtap demo list         the scenarios
-  mailtap capture FILE...   what leaks in capture files (pcap, pcapng); - is standard input
+  mailtap capture FILE...   what leaks in capture files (- is standard input)
   mailtap servers           toy mail servers for a mail program of your own
 
-Each has --help of its own. Start with: mailtap demo plain, then: mailtap demo tls
-Everything happens on this machine's own loopback or in a private network; no other
-interface is ever listened to.""")
+Each has --help. Start with: mailtap demo plain, then: mailtap demo tls
+Everything happens on this machine's own loopback or in a private network;
+no other interface is ever listened to.""")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

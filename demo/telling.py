@@ -79,6 +79,7 @@ class MatrixTelling:
 
     def end(self) -> None:
         """Print the table, and what went wrong."""
+        self._console.print(self._reader.say("What leaked where, heard on the wire just now:"), style="bold")
         self._console.print(matrix.matrix(self._outcomes, self._reader.say), soft_wrap=True)
         for line in (*self._reader.wrapped(matrix.legend(self._reader.say)), *self._wrong):
             self._console.print(line, soft_wrap=True)
