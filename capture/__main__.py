@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import queue
+import shutil
 import sys
+from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from mailtap.capture import language
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field, Leak, Note
+from mailtap.capture.options import Parser, reader_language
 from mailtap.capture.pipeline import Listener, listen
 from mailtap.capture.printer import JsonPrinter, LinePrinter, TablePrinter
 from mailtap.capture.report import printable
 from mailtap.capture.sources import read
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mailtap.capture.language import Say
@@ -30,14 +32,15 @@ DONE, DAMAGED, USAGE, CANNOT_LISTEN, INTERRUPTED = 0, 1, 2, 3, 130
 _STDIN = "-"
 _MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 _LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS))  # the toy servers' too
+_PIPE_WIDTH = 120  # columns of a table that no terminal limits
 _BEAT = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
 
-_DESCRIPTION = """\
+_DESCRIPTION = N_("""\
 Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3, IMAP):
 user names, passwords, digests, addresses, subjects, bodies, attachments, and what
-TLS hides. Reads pcap and pcapng, packed with gzip or not; knows them by content."""
+TLS hides. Reads pcap and pcapng, packed with gzip or not; knows them by content.""")
 
-_EPILOG = """\
+_EPILOG = N_("""\
 examples:
   mailtap capture session.pcapng            a table of what leaked
   mailtap capture --json *.pcap             one JSON object a line, for programs
@@ -49,7 +52,7 @@ exit codes:
   0 done   1 the input was damaged   2 usage, or a file could not be read
   3 this machine cannot listen   130 interrupted
 
-Only the loopback interface is ever listened to; any other is refused."""
+Only the loopback interface is ever listened to; any other is refused.""")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,10 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after the command's name; by default the process's own.
     """
-    options = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    say = reader_language(given, Path(__file__).parent / "locale")
+    options = _parser(say).parse_args(given)
     for stream in (sys.stdout, sys.stderr):
         _make_safe(stream, json=options.json)
-    say = _speak(options.lang)
     try:
         return _Run(options, say).run()
     except KeyboardInterrupt:
@@ -72,37 +76,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mailtap capture",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="capture files; - is standard input")
-    parser.add_argument("--live", action="store_true", help="listen to the loopback interface until Ctrl-C")
+def _parser(say: Say) -> Parser:
+    parser = Parser(say, prog="mailtap capture", description=say(_DESCRIPTION), epilog=say(_EPILOG))
+    parser.add_argument("files", nargs="*", metavar="FILE", help=say("capture files; - is standard input"))
     parser.add_argument(
-        "--interface", metavar="NAME", help="with --live: another loopback interface than the usual one"
+        "--live", action="store_true", help=say("listen to the loopback interface until Ctrl-C")
+    )
+    parser.add_argument(
+        "--interface",
+        metavar="NAME",
+        help=say("with --live: another loopback interface than the usual one"),
     )
     parser.add_argument(
         "--port",
         metavar="N",
         type=int,
         action="append",
-        help="with --live: listen to this port; may be repeated (default: the mail ports, and 10000 higher)",
+        help=say(
+            "with --live: listen to this port; may be repeated (default: the mail ports, and 10000 higher)"
+        ),
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
-    parser.add_argument("--mask", action="store_true", help="passwords, tokens and digests as stars")
+    parser.add_argument("--json", action="store_true", help=say("one JSON object a line, for programs"))
+    parser.add_argument("--mask", action="store_true", help=say("passwords, tokens and digests as stars"))
     parser.add_argument(
         "--guess",
-        action=argparse.BooleanOptionalAction,
+        action=BooleanOptionalAction,
         default=True,
-        help="guess passwords from APOP and CRAM-MD5 digests by a word list (default: yes)",
+        help=say("guess passwords from APOP and CRAM-MD5 digests by a word list (default: yes)"),
     )
-    parser.add_argument("--wordlist", metavar="FILE", help="guess with these words, one a line")
-    parser.add_argument(
-        "--lang", choices=language.LANGUAGES, help="language of what people read (default: from LANG)"
-    )
+    parser.add_argument("--wordlist", metavar="FILE", help=say("guess with these words, one a line"))
     return parser
 
 
@@ -112,15 +114,10 @@ def _make_safe(stream: TextIO, *, json: bool) -> None:
         stream.reconfigure(encoding="utf-8" if json else None, errors="backslashreplace")
 
 
-def _speak(code: str | None) -> Say:
-    code = code or language.from_environment(os.environ)
-    return language.load(code, Path(__file__).parent / "locale")
-
-
 class _Run:
     """One run of the command."""
 
-    def __init__(self, options: argparse.Namespace, say: Say) -> None:
+    def __init__(self, options: Namespace, say: Say) -> None:
         self._options = options
         self._say = say
         self._damage = False
@@ -193,7 +190,8 @@ class _Run:
         if name == _STDIN or options.live:
             return LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask)
         heading = f"== {printable(name)}" if len(options.files) > 1 else ""
-        return TablePrinter(sys.stdout, sys.stderr, self._say, heading, mask=options.mask)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+        return TablePrinter(sys.stdout, sys.stderr, self._say, heading, mask=options.mask, width=width)
 
     def _show(self, item: Leak | Note, printer: Printer) -> None:
         """Print a leak or a note, and the password that can be guessed from it."""
@@ -201,9 +199,9 @@ class _Run:
         if isinstance(item, Note):
             self._damage = self._damage or item.damage
         elif item.field is Field.DIGEST and self._words is not None:
-            from mailtap.capture.guess import guess  # noqa: PLC0415  # only when used
+            from mailtap.capture.guess import candidates, guess  # noqa: PLC0415  # only when used
 
-            if (password := guess(item, self._words())) is not None:
+            if (password := guess(item, candidates(self._words(), item.username))) is not None:
                 printer.show(password)
 
     def _live(self) -> int:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Leak, Note
-from mailtap.capture.report import HEADINGS, json_line, line, row, sentence, to_json
+from mailtap.capture.report import HEADINGS, VALUE, json_line, line, row, sentence, to_json
+from mailtap.capture.table import table
 
 if TYPE_CHECKING:
     from mailtap.capture.language import Say
@@ -68,48 +69,52 @@ class LinePrinter:
 class TablePrinter:
     """Prints one table for a capture file when it has ended, and the notes below it."""
 
-    def __init__(self, out: TextIO, aside: TextIO, say: Say, heading: str, *, mask: bool) -> None:
-        """Print `heading` above the table, where there is one."""
+    def __init__(  # noqa: PLR0913  # all of it is where and how to print
+        self, out: TextIO, aside: TextIO, say: Say, heading: str, *, mask: bool, width: int
+    ) -> None:
+        """Print `heading` above the table, where there is one; the table is so many columns wide."""
         self._out = out
         self._aside = aside
         self._say = say
         self._heading = heading
         self._mask = mask
-        self._rows: list[list[str]] = []
+        self._width = width
+        self._leaks: list[Leak] = []
+        self._printed = False
         self._notes: list[str] = []
 
     def show(self, item: Leak | Note) -> None:
-        """Keep the row or the sentence; a table that grows very long is printed in parts."""
+        """Keep the leak or the sentence; a table that grows very long is printed in parts."""
         if isinstance(item, Note):
             self._notes.append(sentence(item, self._say))
             return
-        self._rows.append(row(item, self._say, mask=self._mask))
-        if len(self._rows) >= _MOST_ROWS:
+        self._leaks.append(item)
+        if len(self._leaks) >= _MOST_ROWS:
             self._table()
 
     def end(self) -> None:
         """Print table and notes."""
-        if self._heading:
-            print(self._heading, file=self._out)
-            self._heading = ""
-        if self._rows:
-            self._table()
-        else:
+        self._table()
+        if not self._printed:
             print(self._say(NOTHING), file=self._out)
         self._out.flush()
         for note in self._notes:
             print(note, file=self._aside)
 
     def _table(self) -> None:
-        from tabulate import tabulate  # noqa: PLC0415  # a program that reads JSON does not need it
-
+        """Print the connections and what leaked on each, as far as it is known."""
         if self._heading:
             print(self._heading, file=self._out)
             self._heading = ""
+        if not self._leaks:
+            return
+        self._printed = True
+        for flow in dict.fromkeys(leak.evidence.flow for leak in self._leaks):
+            print(f"{flow.number}: {flow.client} -> {flow.server}", file=self._out)
         heads = [self._say(head) for head in HEADINGS]
-        # Numbers are text here: a password of digits must not lose its zeros.
-        print(tabulate(self._rows, heads, tablefmt="simple", disable_numparse=True), file=self._out)
-        self._rows = []
+        rows = [row(leak, self._say, mask=self._mask, width=self._width) for leak in self._leaks]
+        print(table(heads, rows, width=self._width, flexible=VALUE), file=self._out)
+        self._leaks = []
 
 
 NOTHING = N_("Nothing leaked that this listener can hear.")

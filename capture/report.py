@@ -18,7 +18,6 @@ STARS = "********"
 
 HEADINGS = (
     N_("flow"),
-    N_("from -> to"),
     N_("field"),
     N_("value"),
     N_("mechanism"),
@@ -27,8 +26,11 @@ HEADINGS = (
 )
 """The heads of the columns that `row` fills."""
 
-_SECRETS = frozenset((Field.PASSWORD, Field.TOKEN, Field.DIGEST))
-_FIELDS = {
+VALUE = 2
+"""The column that may be shortened."""
+
+SECRETS = frozenset((Field.PASSWORD, Field.TOKEN, Field.DIGEST))
+FIELDS = {
     Field.USERNAME: N_("user name"),
     Field.PASSWORD: N_("password"),
     Field.TOKEN: N_("token"),
@@ -105,7 +107,7 @@ def _leak_object(leak: Leak, *, mask: bool) -> dict[str, Any]:
         }
     return {
         "field": str(leak.field),
-        "value": STARS if mask and leak.field in _SECRETS else _whole(leak.value.reveal()),
+        "value": STARS if mask and leak.field in SECRETS else _whole(leak.value.reveal()),
         "protocol": str(leak.protocol),
         "mechanism": _whole(leak.mechanism),
         "username": _whole(leak.username),
@@ -151,10 +153,8 @@ def row(leak: Leak, say: Say, *, mask: bool = False, width: int = 40) -> list[st
         mask: whether passwords, tokens and digests are replaced by stars.
         width: how many columns of the value to show; a Chinese or Japanese character takes two.
     """
-    flow = leak.evidence.flow
     return [
-        str(flow.number),
-        f"{flow.client} -> {flow.server}",
+        str(leak.evidence.flow.number),
         field(leak, say),
         shown(leak, mask=mask, width=width),
         printable(leak.mechanism or ""),
@@ -184,15 +184,19 @@ def sentence(note: Note, say: Say) -> str:
 
 def field(leak: Leak, say: Say) -> str:
     """Return the name of what leaked."""
-    name = say(_FIELDS[leak.field])
+    name = say(FIELDS[leak.field])
     return say("{field} (guessed)", field=name) if leak.guessed else name
 
 
-def shown(leak: Leak, *, mask: bool, width: int) -> str:
-    """Return a leak's value on one line, shortened and safe to print."""
-    if mask and leak.field in _SECRETS:
+def shown(leak: Leak, *, mask: bool, width: int | None = None) -> str:
+    """Return a leak's value on one line, shortened and safe to print; of an attachment, what it is, too."""
+    if mask and leak.field in SECRETS:
         return STARS
     text = " ".join(printable(part.removesuffix("\r")) for part in leak.value.reveal().split("\n")).strip()
+    if leak.attachment is not None:
+        text += f" ({printable(leak.attachment.content_type)}, {len(leak.attachment.content):,} bytes)"
+    if width is None:
+        return text
     cells = 0
     for at, character in enumerate(text):
         cells += 2 if unicodedata.east_asian_width(character) in _WIDE else 1

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from mailtap.capture.model import Direction, Field, LineKind
-from mailtap.capture.report import printable
-from mailtap.demo.words import FIELDS, listed
+from mailtap.capture.report import FIELDS, SECRETS, STARS, printable, shown
+from mailtap.demo.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from mailtap.capture.model import Conversation, Leak, Utterance
     from mailtap.demo.reader import Reader
 
-SECRET: Final = frozenset({Field.PASSWORD, Field.TOKEN, Field.DIGEST})
 CONTENT: Final = frozenset({Field.BODY, Field.ATTACHMENT})
-STARS: Final = "********"
 BAR: Final = "▌"
 
 _SPEAKER: Final = {Direction.CLIENT: ("C:", "bold cyan"), Direction.SERVER: ("S:", "bold green")}
@@ -54,21 +52,6 @@ def show(talk: Conversation, leaks: Sequence[Leak], reader: Reader) -> list[Text
             continue
         lines += _line(utterance, labels.get(utterance, ()), reader)
     return lines
-
-
-def value(leak: Leak, reader: Reader) -> str:
-    """Return a leaked value in one line, safe to print; secrets as stars where they are to be masked."""
-    if reader.mask and leak.field in SECRET:
-        return STARS
-    text = leak.value.reveal()
-    if leak.attachment is not None:
-        text = reader.say(
-            "{name} ({type}, {size} bytes)",
-            name=text,
-            type=leak.attachment.content_type,
-            size=f"{len(leak.attachment.content):,}",
-        )
-    return " ".join(printable(line) for line in text.split("\n") if line.strip())
 
 
 def _labels(talk: Conversation, leaks: Sequence[Leak]) -> dict[Utterance, list[Leak]]:
@@ -139,8 +122,8 @@ def _line(utterance: Utterance, leaks: Sequence[Leak], reader: Reader) -> list[T
     if line.cell_len + label.cell_len <= reader.width:
         return [line + label, *_block(leaks, reader)]
     line.truncate(reader.width, overflow="ellipsis")
-    label.truncate(reader.width - _INDENT, overflow="ellipsis")
-    return [line, *([Text(" " * _INDENT) + label] if label else []), *_block(leaks, reader)]
+    label.truncate(reader.width - _INDENT + 1, overflow="ellipsis")
+    return [line, *([Text(" " * (_INDENT - 1)) + label] if label else []), *_block(leaks, reader)]
 
 
 def _label(leaks: Sequence[Leak], utterance: Utterance, reader: Reader) -> Text:
@@ -150,7 +133,7 @@ def _label(leaks: Sequence[Leak], utterance: Utterance, reader: Reader) -> Text:
         name = reader.say(FIELDS[leak.field])
         plain = leak.value.reveal().encode() in utterance.data
         wordless = plain or (leak.field is Field.BODY)
-        named.append(name if wordless else f"{name} = {value(leak, reader)}")
+        named.append(name if wordless else f"{name} = {shown(leak, mask=reader.mask)}")
     return Text(f" ◀ {listed(named, reader.say)}", "bold red") if named else Text()
 
 
@@ -160,8 +143,8 @@ def _block(leaks: Sequence[Leak], reader: Reader) -> list[Text]:
     for leak in leaks:
         words = leak.value.reveal() if leak.field is Field.BODY else leak.attachment and leak.attachment.text
         text = [line for line in (words or "").splitlines() if line.strip()]
-        for shown in [*text[:_BLOCK], *(["…"] if len(text) > _BLOCK else [])]:
-            line = Text(" " * _INDENT).append("┃ ", "bold red").append(printable(shown), "bold yellow")
+        for heard in [*text[:_BLOCK], *(["…"] if len(text) > _BLOCK else [])]:
+            line = Text(" " * _INDENT).append("┃ ", "bold red").append(printable(heard), "bold yellow")
             line.truncate(reader.width, overflow="ellipsis")
             lines.append(line)
     return lines
@@ -174,9 +157,9 @@ def _text(utterance: Utterance, reader: Reader) -> Text:  # called through the t
     for start, end in zip(sorted(edges), sorted(edges)[1:], strict=False):
         fields = {field for first, last, field in utterance.marks if first <= start and end <= last}
         words = printable(utterance.data[start:end].decode("utf-8", "backslashreplace"))
-        if reader.mask and fields & SECRET:
+        if reader.mask and fields & SECRETS:
             words = STARS
-        line.append(words, _LOUD if fields & SECRET else _READABLE if fields else "")
+        line.append(words, _LOUD if fields & SECRETS else _READABLE if fields else "")
     return line
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
+from mailtap.capture.table import table
 from mailtap.demo.scenarios import Hop
-from mailtap.demo.table import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,12 +10,11 @@ from rich.text import Text
 from mailtap.capture.guess import bundled_words
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field, Leak, Note
-from mailtap.capture.report import json_line, printable, to_json
-from mailtap.demo import cast, dialogue, shell
+from mailtap.capture.report import field, json_line, printable, shown, to_json
+from mailtap.capture.table import table
+from mailtap.demo import cast, shell
 from mailtap.demo.guessing import attempt
 from mailtap.demo.reader import Reader
-from mailtap.demo.table import table
-from mailtap.demo.words import FIELDS
 from mailtap.servers import Security, ServerProtocol
 
 if TYPE_CHECKING:
@@ -89,10 +88,9 @@ class Overheard:
         evidence = leak.evidence
         time = datetime.fromtimestamp(evidence.time_ns / 1e9, UTC).astimezone()
         who = f"{leak.protocol.upper()} {evidence.flow.client.port}"
-        name = self._reader.say(FIELDS[leak.field])
-        guessed = self._reader.say(" (guessed)") if leak.guessed else ""
-        line = Text(f"{time:%H:%M:%S} {who:<10} ").append(name + guessed, "bold")
-        return line.append(": ").append(dialogue.value(leak, self._reader), "bold red")
+        name = field(leak, self._reader.say)
+        line = Text(f"{time:%H:%M:%S} {who:<10} ").append(name, "bold")
+        return line.append(": ").append(shown(leak, mask=self._reader.mask), "bold red")
 
     def _note(self, note: Note) -> Text:
         return Text(" " * 9 + printable(self._reader.say(note.text, **dict(note.values))), "bright_black")

@@ -13,11 +13,12 @@ from rich.text import Text
 from mailtap.capture.guess import seconds_to_exhaust
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
+from mailtap.capture.report import FIELDS, packet_list, shown
+from mailtap.capture.table import table
 from mailtap.capture.witness import Agreement
 from mailtap.demo import dialogue
 from mailtap.demo.scenarios import Hop
-from mailtap.demo.table import frame, table
-from mailtap.demo.words import FIELDS, HOPS, PLACES, duration, listed, ranges
+from mailtap.demo.words import HOPS, PLACES, duration, listed
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
@@ -163,11 +164,11 @@ def _leaked(outcome: Outcome, reader: Reader) -> list[Text]:
     heard = [leak for leak in outcome.leaks if not leak.guessed]
     heads = [reader.say("hop"), reader.say("what leaked"), reader.say("value"), reader.say("packets")]
     rows = [_row(outcome, leak, reader) for leak in heard]
-    taken = sum(max(cell_len(row[column]) for row in [heads, *rows]) for column in (0, 1, 3))
-    room = reader.width - taken - frame(len(heads))
-    rows = [[*row[:2], _fitted(row[2], room), row[3]] for row in rows]
     title = reader.say("What the eavesdropper has now:")
-    return [Text(title, "bold"), *(Text(line) for line in table(heads, rows).split("\n"))]
+    return [
+        Text(title, "bold"),
+        *(Text(line) for line in table(heads, rows, width=reader.width, flexible=2).split("\n")),
+    ]
 
 
 def _row(outcome: Outcome, leak: Leak, reader: Reader) -> list[str]:
@@ -175,15 +176,9 @@ def _row(outcome: Outcome, leak: Leak, reader: Reader) -> list[str]:
     return [
         reader.say(HOPS[hop]) if hop else "-",
         reader.say(FIELDS[leak.field]),
-        dialogue.value(leak, reader),
-        ranges(leak.evidence.packets),
+        shown(leak, mask=reader.mask),
+        packet_list(leak.evidence.packets),
     ]
-
-
-def _fitted(value: str, room: int) -> str:
-    text = Text(value)
-    text.truncate(room, overflow="ellipsis")
-    return text.plain
 
 
 def _hidden(outcome: Outcome, reader: Reader) -> list[Text]:
@@ -212,7 +207,7 @@ def _guesses(attempts: Sequence[Attempt], reader: Reader) -> list[Text]:
             )
             lines += reader.wrapped(text)
         else:
-            found = dialogue.value(attempt.found, reader)
+            found = shown(attempt.found, mask=reader.mask)
             text = reader.say(
                 "  {mechanism}, {username}: found after {tries} tries in {seconds} s: ", **facts
             )

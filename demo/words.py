@@ -5,26 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
-from mailtap.capture.model import Field
 from mailtap.demo.scenarios import Hop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mailtap.capture.language import Say
-
-FIELDS: Final = {
-    Field.USERNAME: N_("user name"),
-    Field.PASSWORD: N_("password"),
-    Field.TOKEN: N_("token"),
-    Field.DIGEST: N_("digest"),
-    Field.SENDER: N_("sender"),
-    Field.RECIPIENT: N_("recipient"),
-    Field.SUBJECT: N_("subject"),
-    Field.BODY: N_("body"),
-    Field.ATTACHMENT: N_("attachment"),
-    Field.SERVER_NAME: N_("server name"),
-}
 
 HOPS: Final = {Hop.SUBMIT: N_("sending"), Hop.RELAY: N_("relaying"), Hop.FETCH: N_("fetching")}
 
@@ -34,17 +20,6 @@ PLACES: Final = {
     "host-loopback": N_("the loopback interface of this machine"),
     "relay": N_("a relay on this machine's loopback (this system lets nobody listen there)"),
 }
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """Return ascending numbers with runs joined: `7`, `7, 9`, `12-18`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ", ".join("-".join(map(str, run)) for run in runs)
 
 
 def listed(names: Iterable[str], say: Say) -> str:

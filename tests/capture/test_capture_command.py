@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,9 +57,12 @@ def records(text: str) -> list[dict[str, Any]]:
 def test_a_table_for_people(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(capture), "--lang", "en"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[-4:] for line in out.splitlines()[2:]] == [
-        ["mrose", "USER/PASS", "yes", "6"],
-        ["tanstaaf", "USER/PASS", "yes", "10"],
+    (flow,) = [line for line in out.splitlines() if "->" in line]
+    assert re.fullmatch(r"1: [\d.]+:\d+ -> [\d.]+:110", flow)
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    assert cells[1:] == [
+        ["1", "user name", "mrose", "USER/PASS", "yes", "6"],
+        ["1", "password", "tanstaaf", "USER/PASS", "yes", "10"],
     ]
     assert err == ""
 
@@ -76,9 +80,27 @@ def test_columns_line_up_in_japanese(tmp_path: Path, capsys: pytest.CaptureFixtu
     turns = [(side, text.replace(b"tanstaaf", "ひみつ".encode())) for side, text in PLAIN]
     path.write_bytes(wire.pcap(wire.conversation(turns)))
     assert main([str(path), "--lang", "en"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    starts = {wcswidth(line[: line.index("USER/PASS")]) for line in lines[2:]}
-    assert len(starts) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "USER/PASS" in line]
+    assert len(lines) == 2
+    assert len({wcswidth(line[: line.index("USER/PASS")]) for line in lines}) == 1
+
+
+def test_a_table_fits_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "long.pcap"
+    turns = [(side, text.replace(b"tanstaaf", "ひみつ".encode() * 40)) for side, text in PLAIN]
+    path.write_bytes(wire.pcap(wire.conversation(turns)))
+    terminal, inside = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailtap.capture", str(path)],
+        stdout=inside,
+        env={**os.environ, "COLUMNS": "80", "LANG": "C.UTF-8"},
+    ) as program:
+        assert program.wait(60) == 0
+    os.close(inside)
+    shown = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert "ひみつ" in shown
+    assert max(wcswidth(line) for line in shown.splitlines()) == 80
 
 
 def test_json_lines(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:

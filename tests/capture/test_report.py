@@ -186,7 +186,6 @@ def test_long_values_are_shortened(value: str, width: int, seen: str) -> None:
 def test_a_row_fills_the_columns() -> None:
     assert row(LOGIN, SAY) == [
         "3",
-        "127.0.0.1:47206 -> 127.0.0.1:110",
         "password",
         "tanstaaf",
         "USER/PASS",
