@@ -24,7 +24,7 @@ USAGE: Final = 2
 HELP: Final = N_("""\
 mailtap: see what an eavesdropper sees when mail crosses a network.
 
-  mailtap demo SCENARIO     send and fetch a mail, and tell what leaked on the way
+  mailtap demo SCENARIO     send and fetch a mail, and tell what leaked
   mailtap demo list         the scenarios
   mailtap capture FILE...   what leaks in capture files (- is standard input)
   mailtap servers           toy mail servers for a mail program of your own
