@@ -68,7 +68,6 @@ class Found:
     late: bool = False
 
 
-_LINES = re.compile(rb"([^\n]*?)\r?\n")
 _TAG = rb"[!#$&',\-.0-9A-Z:;<=>?@\[\]^_`a-z|}~/]{1,64} "  # RFC 9051, section 9: tag, and a little more
 _SASL = rb"(PLAIN|LOGIN|CRAM|DIGEST|SCRAM|X?OAUTH|NTLM|GSS|EXTERNAL|ANONYMOUS|KERBEROS|GS2|XYMCOOKIE)"
 
@@ -162,7 +161,7 @@ def _fits(marks: _Marks, command: bytes) -> bool:
 
 
 def _lines(sight: Sight) -> list[bytes]:
-    return _LINES.findall(sight.data)
+    return [line.removesuffix(b"\r") for line in sight.data.split(b"\n")[:-1]]
 
 
 def _over(sight: Sight) -> bool:

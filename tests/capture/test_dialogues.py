@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mailtap.capture import headers
 from mailtap.capture.events import LoginSeen, MessageSeen
-from mailtap.capture.model import Chunk, Direction, Field, Gap, Leak
+from mailtap.capture.model import Chunk, Direction, Field, Gap, Leak, Protocol
 from mailtap.capture.protocols import Dialogue
 
 if TYPE_CHECKING:
@@ -183,6 +183,21 @@ def test_what_waits_is_bounded() -> None:
     events += listener.feed(Direction.CLIENT, Chunk(offset, b"USER b\r\nPASS c\r\n", 9001, 9001))
     assert [each.accepted for each in events if isinstance(each, LoginSeen)] == [None, None]
     assert not listener._talk.server.pending
+
+
+def test_a_silent_server_is_given_up_before_the_protocol_is_known() -> None:
+    listener = Dialogue(4242)
+    opening = b"EHLO me\r\nMAIL FROM:<a>\r\nDATA\r\n"
+    listener.feed(Direction.CLIENT, Chunk(0, opening, 1, 1))
+    offset = len(opening)
+    for number in range(2, 600):
+        listener.feed(Direction.CLIENT, Chunk(offset, b"x" * 8190 + b"\r\n", number, number))
+        offset += 8192
+    assert listener.protocol is Protocol.SMTP
+    listener.feed(Direction.SERVER, Chunk(0, b"220 x\r\n250 x\r\n550 no\r\n", 601, 601))
+    (event,) = listener.feed(Direction.CLIENT, Chunk(offset, b".\r\nQUIT\r\n", 602, 602))
+    assert isinstance(event, MessageSeen)
+    assert event.accepted is None
 
 
 @pytest.mark.parametrize("step", [1, 7, 10_000], ids=["bytes", "pieces", "at-once"])

@@ -179,3 +179,12 @@ def test_damaged_hellos_never_raise(data: st.DataObject) -> None:
 
 
 HANDSHAKE = handshake(ssl.TLSVersion.TLSv1_2)
+
+
+def test_bytes_in_a_hole_are_opaque() -> None:
+    (hello, *_) = [data for who, data in HANDSHAKE if who is S]
+    assert isinstance(hello, bytes)
+    record = hello[: 5 + int.from_bytes(hello[3:5], "big")]
+    (seen,) = hearing.listen([(S, record), (S, 1000), (S, b"abc")])
+    assert isinstance(seen, TlsSeen)
+    assert (seen.opaque, seen.version) == (1003, "TLS 1.2")
