@@ -18,7 +18,7 @@ PLACES: Final = {
     "private-network": N_("a private network of this machine"),
     "root-network": N_("a private network of this machine, opened as root"),
     "host-loopback": N_("the loopback interface of this machine"),
-    "relay": N_("a relay on this machine's loopback (this system lets nobody listen there)"),
+    "relay": N_("a relay on this machine's loopback"),
 }
 
 

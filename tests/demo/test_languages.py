@@ -1,0 +1,119 @@
+"""Whether each reader is spoken to in one language, in lines that fit and break where they may."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import catalogues
+import lessons
+import pytest
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+from wcwidth import wcswidth
+
+from mailtap.capture.language import load
+from mailtap.demo.reader import Reader
+from mailtap.demo.scenarios import SCENARIOS
+
+LANGUAGES = ("en", "ja")
+JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+# Words that no English sentence does without, and that no name, command or protocol here has.
+ENGLISH = re.compile(
+    r"\b(the|a|an|is|are|was|of|with|and|from|that|what|this|each|not|its?)\b", re.IGNORECASE
+)
+# What was on the wire is shown as it was: lines with a packet number, and the decoded mail.
+ON_THE_WIRE = re.compile(r"^[▌ ] *#\d|┃")
+PARTS = [(), ("demo",), ("capture",), ("servers",)]
+PARTS_WITH_IDS = pytest.mark.parametrize("part", PARTS, ids=lambda part: " ".join(("mailtap", *part)))
+
+
+def helped(part: tuple[str, ...], language: str) -> str:
+    """Return what `--help` prints in a language."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from mailtap.demo.command import main; main()", *part, "--help"],
+        capture_output=True,
+        env=lessons.environment(LANG=f"{language}.UTF-8"),
+        timeout=lessons.TIMEOUT,
+        check=True,
+    )
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("part", "language"),
+    [
+        (part, language)
+        for part in PARTS
+        for language in LANGUAGES
+        if (part, language) != (("capture",), "en")
+    ],
+    ids=lambda each: each if isinstance(each, str) else " ".join(("mailtap", *each)),
+)
+def test_help_fits_80_columns(part: tuple[str, ...], language: str) -> None:
+    assert [line for line in helped(part, language).splitlines() if wcswidth(line) > 80] == []
+
+
+@PARTS_WITH_IDS
+def test_help_is_in_the_readers_language(part: tuple[str, ...]) -> None:
+    english, japanese = helped(part, "en"), helped(part, "ja")
+    assert ENGLISH.search(english)
+    assert not JAPANESE.search(english)
+    assert JAPANESE.search(japanese)
+    assert [line for line in japanese.splitlines() if ENGLISH.search(line)] == []
+
+
+@pytest.mark.parametrize("what", [*(scenario.name for scenario in SCENARIOS), "list", "matrix", "doctor"])
+def test_no_english_sentence_is_left_in_japanese(what: str) -> None:
+    def sentences(language: str) -> list[str]:
+        lines = lessons.tell(what, "--lang", language).out.splitlines()
+        return [line for line in lines if ENGLISH.search(line) and not ON_THE_WIRE.search(line)]
+
+    assert sentences("ja") == []
+    assert sentences("en") or what == "list"  # the same search finds the English ones
+
+
+def test_shows_an_encoded_login_in_japanese_without_cutting_it() -> None:
+    told = lessons.tell("apop", "--lang", "ja", "--no-witness", COLUMNS="80")
+    assert re.search(r"◀ ユーザー名 = hanako、ダイジェスト = [0-9a-f]{32}$", told.out, re.MULTILINE)
+
+
+def translations() -> list[str]:
+    """Return every Japanese message of one paragraph, as it stands in the catalogues."""
+    found = []
+    for package in catalogues.PACKAGES:
+        with catalogues.catalogue_path(package, "ja").open("rb") as file:
+            found += [str(message.string) for message in read_po(file) if message.id]
+    return [text for text in found if "\n" not in text and text.strip()]
+
+
+def assert_well_broken(text: str, width: int) -> None:
+    """Assert that a text is whole after it was broken, in lines that fit and do not begin or end badly."""
+    lines = [line.plain for line in Reader(load("ja"), width).wrapped(text)]
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert [line for line in lines if wcswidth(line) > width - 2] == []
+    assert [line for line in lines[1:] if line[0] in "、。)」"] == []
+    assert [line for line in lines[:-1] if line[-1] in "(「"] == []
+    words = [word for word in re.findall("[!-~]+", text) if len(word) <= width - 2]
+    assert [word for word in words if not any(word in line for line in lines)] == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_breaks_every_message_where_japanese_may_be_broken(width: int) -> None:
+    for text in translations():
+        assert_well_broken(text, width)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["平", "文、", "メール", "った。", "(RFC 1939)", "「盗聴」", "も SMTP で", "over SSL/TLS"]
+        ),
+        max_size=60,
+    ),
+    st.integers(24, 60),
+)
+def test_breaks_any_mixture_of_words_and_kana(pieces: list[str], width: int) -> None:
+    assert_well_broken("".join(pieces), width)
