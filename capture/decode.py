@@ -8,10 +8,10 @@ from __future__ import annotations
 import struct
 from socket import AF_INET, AF_INET6, inet_ntop
 
-from mailtap.capture.fragments import Fragment, Fragments
 from mailtap.capture.language import N_
-from mailtap.capture.link import ETHERTYPE_AT, FINDERS, IPV4, IPV6
 from mailtap.capture.model import Endpoint, Note, Packet, Segment
+from mailtap.capture.wire.fragments import Fragment, Fragments
+from mailtap.capture.wire.link import ETHERTYPE_AT, FINDERS, IPV4, IPV6
 
 _TCP = 6
 _FRAGMENT = 44

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias, assert_never
 
-from mailtap.capture import mime
 from mailtap.capture.events import (
     Address,
     CompressionStarted,
@@ -21,6 +20,7 @@ from mailtap.capture.events import (
     UnknownProtocol,
 )
 from mailtap.capture.language import N_
+from mailtap.capture.mail import mime
 from mailtap.capture.model import Direction, Evidence, Field, Leak, Note, Protocol, Secret, Source, Span
 
 Locate: TypeAlias = Callable[[tuple[Span, ...]], Evidence]

@@ -16,9 +16,9 @@ from mailtap.capture.reassembly import Reassembler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mailtap.capture.connection import Connection, Heard
     from mailtap.capture.events import Event
     from mailtap.capture.model import Chunk, Flow
+    from mailtap.capture.wire.connection import Connection, Heard
 
 _MOST_FLOWS = 1 << 16
 _MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from mailtap.capture.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Heard
-from mailtap.capture.half import LONGEST_REMEMBERED, MASK, Half
 from mailtap.capture.model import Chunk, Endpoint
+from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Heard
+from mailtap.capture.wire.half import LONGEST_REMEMBERED, MASK, Half
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from mailtap.capture.model import Direction, Note
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailtap.capture.connection import Connection
     from mailtap.capture.model import Gap, Protocol
+    from mailtap.capture.wire.connection import Connection
 
 _HOLE = {
     Direction.CLIENT: N_("A hole of {bytes} bytes in what the client sent, in packet range {first}-{last}."),

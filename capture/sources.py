@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from mailtap.capture.bytestream import GZIP_MAGIC, ByteStream, Gunzip
+from mailtap.capture.files.bytestream import GZIP_MAGIC, ByteStream, Gunzip
+from mailtap.capture.files.pcapfile import LAYOUTS, damaged, read_pcap
+from mailtap.capture.files.pcapng import MAGIC, read_pcapng
 from mailtap.capture.language import N_
-from mailtap.capture.pcapfile import LAYOUTS, damaged, read_pcap
-from mailtap.capture.pcapng import MAGIC, read_pcapng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,8 +15,8 @@ from mailtap.capture.utterances import Cutter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mailtap.capture.connection import Connection
     from mailtap.capture.model import Chunk, Gap, Leak, Packet, Span
+    from mailtap.capture.wire.connection import Connection
 
 Mark = tuple[int, int, Field]
 

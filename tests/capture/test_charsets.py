@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailtap.capture.charsets import decode
+from mailtap.capture.mail.charsets import decode
 
 HELLO = "こんにちは、世界"
 MIXED = b'\x1b$B-!-"\x1b(B and \x1b(I6E\x1b(B'  # circled digits of NEC's row 13, half-width kana

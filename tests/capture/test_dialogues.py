@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailtap.capture import headers
 from mailtap.capture.events import LoginSeen, MessageSeen
+from mailtap.capture.mail import headers
 from mailtap.capture.model import Chunk, Direction, Field, Gap, Leak, Protocol
 from mailtap.capture.protocols import Dialogue
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailtap.capture import headers, mime
-from mailtap.capture.html import html_text
+from mailtap.capture.mail import headers, mime
+from mailtap.capture.mail.html import html_text
 from mailtap.capture.model import Field
 
 

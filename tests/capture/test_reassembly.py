@@ -17,7 +17,7 @@ from mailtap.capture.reassembly import Reassembler
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mailtap.capture.connection import Heard
+    from mailtap.capture.wire.connection import Heard
 
 TALK = [
     ("S", b"+OK hello <1.2@three>\r\n"),

@@ -52,7 +52,8 @@ SECRETS = {
 @EVERY_SCENARIO
 def test_leaks_just_what_its_row_says(lesson: Run, name: str, rung: str) -> None:
     told = lesson(name, rung).told
-    assert [line for line in told.err.splitlines() if "stays root" not in line] == []
+    known = ("stays root", "goes on with another")  # another program may hold the port
+    assert [line for line in told.err.splitlines() if not any(each in line for each in known)] == []
     assert told.code == 0
     (summary,) = told.summaries
     expected = {str(hop): sorted(fields) for hop, fields in BY_NAME[name].expected.items()}

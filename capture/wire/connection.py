@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailtap.capture.half import LARGEST_JUMP, LARGEST_LOSS, MASK, Early, Half
-from mailtap.capture.holes import give_up
 from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Direction, Endpoint, Flow, Gap, Note
+from mailtap.capture.wire.half import LARGEST_JUMP, LARGEST_LOSS, MASK, Early, Half
+from mailtap.capture.wire.holes import give_up
 
 if TYPE_CHECKING:
     from mailtap.capture.model import Segment

@@ -8,7 +8,7 @@ from email.utils import getaddresses
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from mailtap.capture import charsets
+from mailtap.capture.mail import charsets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

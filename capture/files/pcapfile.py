@@ -11,7 +11,7 @@ from mailtap.capture.model import Note, Packet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailtap.capture.bytestream import ByteStream
+    from mailtap.capture.files.bytestream import ByteStream
 
 # libpcap's own bound for a record (MAXIMUM_SNAPLEN); a larger length is damage, not a packet.
 LONGEST_PACKET = 262_144

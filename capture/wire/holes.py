@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailtap.capture.half import LARGEST_LOSS
 from mailtap.capture.model import Gap
+from mailtap.capture.wire.half import LARGEST_LOSS
 
 if TYPE_CHECKING:
-    from mailtap.capture.connection import Connection, Heard
+    from mailtap.capture.wire.connection import Connection, Heard
 
 
 def give_up(connection: Connection, out: list[Heard], *, everything: bool = False) -> None:

@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from mailtap.capture import charsets, headers, parts
-from mailtap.capture.html import html_text
 from mailtap.capture.language import N_
+from mailtap.capture.mail import charsets, headers, parts
+from mailtap.capture.mail.html import html_text
 from mailtap.capture.model import Attachment, Field, Source
 
 if TYPE_CHECKING:
-    from mailtap.capture.parts import Leaf
+    from mailtap.capture.mail.parts import Leaf
 
 PART_LIMIT = 1_000
 """Parts of one message that are read."""

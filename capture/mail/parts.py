@@ -8,7 +8,7 @@ from email.message import Message
 from email.policy import Compat32
 from typing import TYPE_CHECKING
 
-from mailtap.capture import headers
+from mailtap.capture.mail import headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

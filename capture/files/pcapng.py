@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from mailtap.capture.files.pcapfile import LONGEST_PACKET, damaged
 from mailtap.capture.language import N_
 from mailtap.capture.model import Note, Packet
-from mailtap.capture.pcapfile import LONGEST_PACKET, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailtap.capture.bytestream import ByteStream
+    from mailtap.capture.files.bytestream import ByteStream
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 
