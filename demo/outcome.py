@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailtap.capture.model import Field, Protocol
+from mailtap.capture.language import N_
+from mailtap.capture.model import Field, Note, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailtap.capture.model import Conversation, Endpoint, Flow, Leak, Note, Packet
+    from mailtap.capture.model import Conversation, Endpoint, Flow, Leak, Packet
     from mailtap.demo.guessing import Attempt
     from mailtap.demo.scenarios import Hop, Scenario
 
 Fields = dict["Hop", tuple[Field, ...]]
+
+_DROPPED = N_("the capture dropped {count} packets, so silence proves nothing")
+_NOT_DELIVERED = N_("the mail that was fetched is not the mail that was sent")
+_UNSEEN = N_("the listener saw nothing of the {hop} hop")
+_HALF_SEEN = N_("the listener did not see the {hop} hop from start to end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +83,19 @@ class Outcome:
         return _less(self.expected, self.leaked)
 
     @property
-    def problems(self) -> tuple[str, ...]:
+    def problems(self) -> tuple[Note, ...]:
         """All that makes this run no evidence: failures of the run, and a capture that is not whole."""
-        problems = list(self.failures)
+        problems = [Note(text="{failure}", values=(("failure", failure),)) for failure in self.failures]
         if self.dropped:
-            problems.append(f"the capture dropped {self.dropped} packets, so silence proves nothing")
+            problems.append(Note(text=_DROPPED, values=(("count", self.dropped),)))
         if not self.delivered:
-            problems.append("the mail that was fetched is not the mail that was sent")
+            problems.append(Note(text=_NOT_DELIVERED))
         for hop, server in self.servers.items():
             flows = [talk for talk in self.conversations if talk.flow.server == server]
             if not flows:
-                problems.append(f"the listener saw nothing of the {hop} hop")
+                problems.append(Note(text=_UNSEEN, values=(("hop", hop),)))
             elif not all(talk.complete for talk in flows):
-                problems.append(f"the listener did not see the {hop} hop from start to end")
+                problems.append(Note(text=_HALF_SEEN, values=(("hop", hop),)))
         return tuple(problems)
 
     @property

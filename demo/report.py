@@ -50,7 +50,7 @@ def summary_object(outcome: Outcome, verdict: Verdict) -> Object:
         "packets": len(outcome.packets),
         "dropped": outcome.dropped,
         "witness": str(verdict.agreement),
-        "problems": list(outcome.problems),
+        "problems": [str(problem) for problem in outcome.problems],
     }
 
 

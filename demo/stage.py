@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from mailtap.capture.language import N_
 from mailtap.capture.model import Endpoint, Field, Leak, Note
 from mailtap.capture.pipeline import listen
 from mailtap.capture.transcript import transcribe
@@ -78,7 +79,7 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
             with lab.tap(targets, well_known=well_known) as tap:
                 failures, delivered = _send_and_fetch(scenario, tap.endpoints, certificates)
                 if not servers.wait_idle(PATIENCE):
-                    failures += ("a server session did not end",)
+                    failures += (N_("a server session did not end"),)
                 recording = tap.finish()
         return Run(
             endpoints={hop: Endpoint(*tap.endpoints[hop]) for hop in services},

@@ -24,7 +24,7 @@ from mailtap.servers import Security
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mailtap.capture.model import Conversation, Leak
+    from mailtap.capture.model import Conversation, Leak, Note
     from mailtap.capture.witness import Verdict
     from mailtap.demo.guessing import Attempt
     from mailtap.demo.outcome import Outcome
@@ -92,8 +92,16 @@ def verdict(outcome: Outcome, reader: Reader) -> list[Text]:
         text = reader.say("{hop}: should leak, but was not heard: {fields}", **_named(hop, fields, reader))
         lines += reader.wrapped(text)
     for problem in outcome.problems:
-        lines += reader.wrapped(reader.say("This run is no evidence: {problem}.", problem=problem))
+        lines += reader.wrapped(
+            reader.say("This run is no evidence: {problem}.", problem=_problem(problem, reader))
+        )
     return lines
+
+
+def _problem(problem: Note, reader: Reader) -> str:
+    """Return what makes a run no evidence, the names in it translated as well."""
+    names = {name: HOPS[value] if isinstance(value, Hop) else str(value) for name, value in problem.values}
+    return reader.say(problem.text, **{name: reader.say(value) for name, value in names.items()})
 
 
 def _named(hop: Hop, fields: Sequence[Field], reader: Reader) -> dict[str, str]:
