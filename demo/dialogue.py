@@ -7,7 +7,7 @@ line that leaks, and the name of what leaked after it.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.text import Text
 
@@ -18,7 +18,7 @@ from mailtap.demo.words import listed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mailtap.capture.model import Conversation, Leak, Utterance
+    from mailtap.capture.model import Conversation, Leak, Span, Utterance
     from mailtap.demo.reader import Reader
 
 CONTENT: Final = frozenset({Field.BODY, Field.ATTACHMENT})
@@ -44,7 +44,7 @@ def show(talk: Conversation, leaks: Sequence[Leak], reader: Reader) -> list[Text
         leaks: what was heard; those of other flows are left out here.
         reader: who is told.
     """
-    labels = _labels(talk, leaks)
+    labels = _labels(talk, leaks, reader)
     lines: list[Text] = []
     for utterance, hidden in _shortened(talk.utterances, labels):
         if hidden:
@@ -54,23 +54,47 @@ def show(talk: Conversation, leaks: Sequence[Leak], reader: Reader) -> list[Text
     return lines
 
 
-def _labels(talk: Conversation, leaks: Sequence[Leak]) -> dict[Utterance, list[Leak]]:
-    """Return for each utterance the leaks that end in it."""
-    labels: dict[Utterance, list[Leak]] = {}
+class _Label(NamedTuple):
+    """What a line gave away: its name, the value as shown, and for contents their decoded text."""
+
+    name: str
+    value: str
+    text: str = ""
+
+
+def _labels(talk: Conversation, leaks: Sequence[Leak], reader: Reader) -> dict[Utterance, list[_Label]]:
+    """Return for each utterance what was complete with it: the leaks that end there, and challenges."""
+    labels: dict[Utterance, list[_Label]] = {}
     for leak in leaks:
         if leak.evidence.flow != talk.flow or leak.guessed:
             continue
-        last = leak.evidence.spans[-1]
-        for utterance in talk.utterances:
-            span = utterance.span
-            if span.direction is last.direction and span.start < last.end <= span.end:
-                labels.setdefault(utterance, []).append(leak)
-                break
+        spans = leak.evidence.spans
+        if leak.challenge is not None:
+            challenge = _Label(reader.say("challenge"), printable(leak.challenge))
+            labels.setdefault(_at(talk, spans[0]), []).append(challenge)
+        labels.setdefault(_at(talk, spans[-1]), []).append(_of(leak, reader))
     return labels
 
 
+def _of(leak: Leak, reader: Reader) -> _Label:
+    """Return a leak's own label; a body's value is its text."""
+    name, value = reader.say(FIELDS[leak.field]), shown(leak, mask=reader.mask)
+    if leak.field is Field.BODY:
+        return _Label(name, "", leak.value.reveal())
+    return _Label(name, value, (leak.attachment and leak.attachment.text) or "")
+
+
+def _at(talk: Conversation, span: Span) -> Utterance:
+    """Return the utterance in which a span ends."""
+    return next(
+        utterance
+        for utterance in talk.utterances
+        if utterance.direction is span.direction and utterance.span.start < span.end <= utterance.span.end
+    )
+
+
 def _shortened(
-    utterances: Sequence[Utterance], labels: Mapping[Utterance, Sequence[Leak]]
+    utterances: Sequence[Utterance], labels: Mapping[Utterance, Sequence[_Label]]
 ) -> Iterator[tuple[Utterance, int]]:
     """Yield each utterance to show with 0; in place of those left out, the first of them and their number."""
     for is_tls, run in groupby(utterances, lambda said: said.kind is LineKind.TLS):
@@ -82,7 +106,7 @@ def _shortened(
             yield from _cut(said, _RUN, _telling(said, labels))
 
 
-def _telling(said: Sequence[Utterance], labels: Mapping[Utterance, Sequence[Leak]]) -> set[int]:
+def _telling(said: Sequence[Utterance], labels: Mapping[Utterance, Sequence[_Label]]) -> set[int]:
     """Return which lines of a long speech tell something: what leaks, and the beginning of the contents."""
     telling: set[int] = set()
     shown = dict.fromkeys(CONTENT, 0)
@@ -110,39 +134,35 @@ def _cut(said: Sequence[Utterance], limit: int, telling: set[int]) -> Iterator[t
             yield said[indices[0]], len(indices)
 
 
-def _line(utterance: Utterance, leaks: Sequence[Leak], reader: Reader) -> list[Text]:
+def _line(utterance: Utterance, labels: Sequence[_Label], reader: Reader) -> list[Text]:
     """Return one utterance: who, what, and what it gave away."""
     sign, style = _SPEAKER[utterance.direction]
-    leaking = bool(utterance.marks or leaks)
-    line = Text(BAR if leaking else " ", "bold red")
+    line = Text(BAR if utterance.marks or labels else " ", "bold red")
     line.append(f"{'#' + str(utterance.packets[0]):>5} ", _FAINT)
     line.append(f"{sign} ", style)
     line.append_text(_SHOW[utterance.kind](utterance, reader))
-    label = _label(leaks, utterance, reader)
-    if line.cell_len + label.cell_len <= reader.width:
-        return [line + label, *_block(leaks, reader)]
     line.truncate(reader.width, overflow="ellipsis")
+    label = _label(labels, line.plain, reader)
+    if line.cell_len + label.cell_len <= reader.width:
+        return [line + label, *_block(labels, reader)]
     label.truncate(reader.width - _INDENT + 1, overflow="ellipsis")
-    return [line, *([Text(" " * (_INDENT - 1)) + label] if label else []), *_block(leaks, reader)]
+    return [line, *([Text(" " * (_INDENT - 1)) + label] if label else []), *_block(labels, reader)]
 
 
-def _label(leaks: Sequence[Leak], utterance: Utterance, reader: Reader) -> Text:
-    """Return the names of what a line gave away, each with its value where the line shows it encoded."""
-    named: list[str] = []
-    for leak in leaks:
-        name = reader.say(FIELDS[leak.field])
-        plain = leak.value.reveal().encode() in utterance.data
-        wordless = plain or (leak.field is Field.BODY)
-        named.append(name if wordless else f"{name} = {shown(leak, mask=reader.mask)}")
+def _label(labels: Sequence[_Label], seen: str, reader: Reader) -> Text:
+    """Return the names of what a line gave away, each with its value where the line does not show it."""
+    named = [
+        label.name if not label.value or label.value in seen else f"{label.name} = {label.value}"
+        for label in labels
+    ]
     return Text(f" ◀ {listed(named, reader.say)}", "bold red") if named else Text()
 
 
-def _block(leaks: Sequence[Leak], reader: Reader) -> list[Text]:
+def _block(labels: Sequence[_Label], reader: Reader) -> list[Text]:
     """Return the decoded text of the body or attachment that ended here, the first lines of it."""
     lines: list[Text] = []
-    for leak in leaks:
-        words = leak.value.reveal() if leak.field is Field.BODY else leak.attachment and leak.attachment.text
-        text = [line for line in (words or "").splitlines() if line.strip()]
+    for label in labels:
+        text = [line for line in label.text.splitlines() if line.strip()]
         for heard in [*text[:_BLOCK], *(["…"] if len(text) > _BLOCK else [])]:
             line = Text(" " * _INDENT).append("┃ ", "bold red").append(printable(heard), "bold yellow")
             line.truncate(reader.width, overflow="ellipsis")
