@@ -36,17 +36,18 @@ _PIPE_WIDTH = 120  # columns of a table that no terminal limits
 _BEAT = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
 
 _DESCRIPTION = N_("""\
-Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3, IMAP):
-user names, passwords, digests, addresses, subjects, bodies, attachments, and what
-TLS hides. Reads pcap and pcapng, packed with gzip or not; knows them by content.""")
+Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3,
+IMAP): user names, passwords, digests, addresses, subjects, bodies, attachments,
+and what TLS hides. Reads pcap and pcapng, packed with gzip or not; knows them by
+content.""")
 
 _EPILOG = N_("""\
 examples:
-  mailtap capture session.pcapng            a table of what leaked
-  mailtap capture --json *.pcap             one JSON object a line, for programs
-  tcpdump -i lo -w - | mailtap capture -    leaks as they happen
-  mailtap capture --live                    the same from this machine's own loopback
-  mailtap capture --mask session.pcap       passwords and digests as stars, for a projector
+  mailtap capture session.pcapng          a table of what leaked
+  mailtap capture --json *.pcap           one JSON object a line, for programs
+  tcpdump -i lo -w - | mailtap capture -  leaks as they happen
+  mailtap capture --live                  the same, from this machine's loopback
+  mailtap capture --mask session.pcap     passwords and digests as stars
 
 exit codes:
   0 done   1 the input was damaged   2 usage, or a file could not be read

@@ -192,9 +192,10 @@ def shown(leak: Leak, *, mask: bool, width: int | None = None) -> str:
     """Return a leak's value on one line, shortened and safe to print; of an attachment, what it is, too."""
     if mask and leak.field in SECRETS:
         return STARS
-    text = " ".join(printable(part.removesuffix("\r")) for part in leak.value.reveal().split("\n")).strip()
+    parts = [printable(part.removesuffix("\r")) for part in leak.value.reveal().split("\n")]
+    text = " ".join(part for part in parts if part.strip())
     if leak.attachment is not None:
-        text += f" ({printable(leak.attachment.content_type)}, {len(leak.attachment.content):,} bytes)"
+        text += f" ({printable(leak.attachment.content_type)}, {len(leak.attachment.content):,} B)"
     if width is None:
         return text
     cells = 0

@@ -176,7 +176,7 @@ def test_json_is_one_safe_line_that_gives_the_text_back(text: str) -> None:
         pytest.param("0123456789", 10, "0123456789", id="fits"),
         pytest.param("0123456789A", 10, "012345678…", id="one too many"),
         pytest.param("日本語日本語", 8, "日本語…", id="wide characters"),
-        pytest.param("one\r\ntwo\n\nthree\n", 40, "one two  three", id="lines"),
+        pytest.param("one\r\ntwo\n\nthree\n", 40, "one two three", id="lines"),
     ],
 )
 def test_long_values_are_shortened(value: str, width: int, seen: str) -> None:
