@@ -38,8 +38,8 @@ _BEAT = 0.5  # seconds between looks for Ctrl-C where the system does not interr
 _DESCRIPTION = N_("""\
 Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3,
 IMAP): user names, passwords, digests, addresses, subjects, bodies, attachments,
-and what TLS hides. Reads pcap and pcapng, packed with gzip or not; knows them by
-content.""")
+and what TLS hides. Reads pcap and pcapng, packed with gzip or not, and knows
+them by content.""")
 
 _EPILOG = N_("""\
 examples:
