@@ -9,25 +9,38 @@ ARGS ?=
 SETUP := $(if $(PYTHON),$(PYTHON) requirements/install.py,echo "Mailtap needs Python 3.11 or later, and there is no python3 here (Debian, Ubuntu: sudo apt install python3 python3-venv)." >&2; false)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
+# A checkout that was moved or copied, or whose Python is gone, has a .venv that leads elsewhere.
+READY := $(shell grep -qsF '$(CURDIR)/$(VENV)' $(BIN)/activate && $(BIN)/python -c '' 2>/dev/null && echo yes)
+STALE := $(if $(READY),,FORCE)
+
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check wheels lock catalogues format clean
+.PHONY: FORCE help demo test test-pythons check wheels lock catalogues format clean
 
-help: ## this list
-	@echo "make demo-plain      see a password and a mail fall off the wire"
-	@echo "make demo-apop       APOP and CRAM-MD5: no clear password, and still broken"
-	@echo "make demo-tls        the same mail over SSL/TLS: what is left to see"
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
-	@echo 'Options: make demo-plain ARGS="--lang ja --mask"   (.venv/bin/mailtap demo --help)'
+help:
+	@echo "The lesson:"
+	@echo "  make demo-plain     see a password and a mail fall off the wire"
+	@echo "  make demo-apop      APOP and CRAM-MD5: no clear password, and still broken"
+	@echo "  make demo-tls       the same mail over SSL/TLS: what is left to see"
+	@grep -E '^demo:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo '  Options: make demo-plain ARGS="--lang ja --mask"   (.venv/bin/mailtap demo --help)'
+	@echo "For developers:"
+	@grep -E '^[a-ce-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo-%: $(VENV)/run
+FORCE:
+
+demo-%: $(VENV)/run FORCE
 	@$(BIN)/mailtap demo $* $(ARGS)
 
-demo: $(VENV)/run ## every scenario, and the matrix of what leaked
+demo: $(VENV)/run ## every scenario, told as one table of what each still leaks
 	@$(BIN)/mailtap demo matrix $(ARGS)
 
 test: $(VENV)/dev ## the tests
 	$(BIN)/pytest $(ARGS)
+
+test-pythons: $(VENV)/dev ## the tests under every other Python from 3.11 on that this machine has
+	$(BIN)/python tests/support/pythons.py $(ARGS)
 
 check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues
 	$(BIN)/ruff check .
@@ -45,7 +58,7 @@ format: $(VENV)/dev ## format the code
 catalogues: $(VENV)/dev ## renew the translations' catalogues from the code
 	$(BIN)/python tests/support/catalogues.py renew
 
-wheels: $(VENV)/run ## fetch all that an install needs into wheels/, for machines without a network
+wheels: $(VENV)/run ## fill wheels/ with all that an install without a network needs
 	$(PIP) download --quiet --dest wheels --require-hashes --requirement requirements/dev.txt
 	@echo "wheels/ is filled for this Python and system; copy it into the checkout on a machine without a network."
 
@@ -56,10 +69,10 @@ lock: $(VENV)/dev ## renew the locked requirements
 clean: ## remove what make made
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(VENV)/run: requirements/install.py requirements/run.txt pyproject.toml
+$(VENV)/run: requirements/install.py requirements/run.txt pyproject.toml $(STALE)
 	@$(SETUP) run
 	@touch $@
 
-$(VENV)/dev: requirements/install.py requirements/dev.txt pyproject.toml
+$(VENV)/dev: requirements/install.py requirements/dev.txt pyproject.toml $(STALE)
 	@$(SETUP) dev
 	@touch $@ $(VENV)/run

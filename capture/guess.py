@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mailtap.capture.language import N_, Explained
 from mailtap.capture.model import Field, Leak, Secret
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-class WordListError(Exception):
+class WordListError(Explained):
     """A word list could not be read; the message says why and what to do."""
 
 
@@ -117,9 +118,8 @@ def read_words(path: str | os.PathLike[str]) -> Iterator[str]:
                     yield word
     except OSError as error:
         reason = error.strerror or str(error)
-        raise WordListError(
-            f"Cannot read the word list {path}: {reason}. Give a text file, one word a line."
-        ) from error
+        text = N_("Cannot read the word list {path}: {reason}. Give a text file, one word a line.")
+        raise WordListError(text, path=str(path), reason=reason) from error
 
 
 def seconds_to_exhaust(alphabet: int, length: int, rate: float) -> float:

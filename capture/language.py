@@ -25,6 +25,28 @@ class Say(Protocol):
         """Return the message in the reader's language."""
 
 
+class Explained(Exception):  # noqa: N818  # a base; what went wrong is said by those derived from it
+    """What went wrong, for the person who runs the program: an English message, and what to fill it with.
+
+    Attributes:
+        text: the message, with its `{placeholders}`; a key for translation.
+        values: what to fill in; a value that is itself a message is translated, too.
+    """
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text = text
+        self.values = values
+
+
+def explained(error: Exception, say: Say) -> str:
+    """Return what an exception says in the reader's language, as far as it has a translation."""
+    if not isinstance(error, Explained):
+        return str(error)
+    values = {key: say(value) if isinstance(value, str) else value for key, value in error.values.items()}
+    return say(error.text, **values)
+
+
 def N_(message: str) -> str:  # noqa: N802  # gettext's own name for "translate this later"
     """Mark a message of a table for the catalogue; whoever prints it calls `say` on it."""
     return message

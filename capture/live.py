@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.decode import Decoder
+from mailtap.capture.language import N_
 from mailtap.capture.loopback import (
     BUFFER,
     LOOPBACK,
@@ -113,10 +114,8 @@ class LiveCapture:
             raise
         if not hears:
             self._close()
-            raise CaptureUnavailable(
-                f"The capture on {self._interface!r} opened but hears nothing"
-                f"{f' ({self._failure})' if self._failure else ''}. Use the relay instead."
-            )
+            text = N_("The capture on {name!r} opened but hears nothing ({reason}). Use the relay instead.")
+            raise CaptureUnavailable(text, name=self._interface, reason=self._failure or "-")
 
     def stop(self) -> Recording:
         """Wait until everything sent before this call has been heard, and stop listening.

@@ -18,6 +18,8 @@ from mailtap.capture.ring import SOL_PACKET, Ring
 if sys.platform != "win32":
     import fcntl
 
+from mailtap.capture.language import N_, Explained
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,7 +38,7 @@ _BATCH: Final = 512  # frames handed over at a time
 _LINK_TYPES: Final = {"Ether": 1, "Loopback": 0, "LoopbackOpenBSD": 108, "IPv46": 101, "CookedLinux": 113}
 
 
-class CaptureUnavailable(Exception):  # noqa: N818  # a condition of this machine, in plain English
+class CaptureUnavailable(Explained):  # a condition of this machine
     """This machine does not let the program listen; the message says why and what to do."""
 
 
@@ -82,14 +84,14 @@ def require_loopback(interface: str) -> None:
     """
     loopback = _is_loopback(interface)
     if loopback is None:
-        raise CaptureUnavailable(
-            f"There is no interface {interface!r} here. Leave the name out to listen on {LOOPBACK!r}."
-        )
+        text = N_("There is no interface {name!r} here. Leave the name out to listen on {loopback!r}.")
+        raise CaptureUnavailable(text, name=interface, loopback=LOOPBACK)
     if not loopback:
-        raise InterfaceRefused(
-            f"{interface!r} is not a loopback interface, so other people's traffic could cross it. "
-            f"Mailtap listens only to this machine talking to itself: use {LOOPBACK!r}."
+        text = N_(
+            "{name!r} is not a loopback interface, so other people's traffic could cross it."
+            " Mailtap listens only to this machine talking to itself: use {loopback!r}."
         )
+        raise InterfaceRefused(text, name=interface, loopback=LOOPBACK)
 
 
 class LoopbackSocket:
@@ -117,16 +119,18 @@ class LoopbackSocket:
         except PermissionError as error:
             raise CaptureUnavailable(_NOT_ALLOWED[sys.platform == "win32"]) from error
         except Exception as error:  # scapy raises OSError, ImportError, ValueError and its own, by system
-            raise CaptureUnavailable(f"scapy cannot listen on {interface!r} here: {error}") from error
+            text = N_("scapy cannot listen on {name!r} here: {reason}")
+            raise CaptureUnavailable(text, name=interface, reason=error) from error
         self._ring: Ring | None = None
         if sys.platform == "linux":
             try:
                 self._ring = _prepare(self._socket.ins, expression, buffer)
             except OSError as error:
                 self._socket.close()
-                raise CaptureUnavailable(
-                    f"This kernel cannot capture each frame just once ({error}). Linux 4.20 or later can."
-                ) from error
+                text = N_(
+                    "This kernel cannot capture each frame just once ({reason}). Linux 4.20 or later can."
+                )
+                raise CaptureUnavailable(text, reason=error) from error
 
     def frames(self, timeout: float) -> list[Frame]:
         """Return the frames that wait in the buffer, a batch at most.
@@ -177,10 +181,15 @@ class LoopbackSocket:
 
 
 _NOT_ALLOWED: Final = {
-    False: "The system does not let this user capture packets. Run it in the lab's private network or on "
-    "the relay, which need no privileges, or as root.",
-    True: "Windows does not let this program capture packets. Install Npcap with loopback support, or use "
-    "the relay, which needs nothing.",
+    False: N_(
+        "The system does not let this user capture packets. Run it as root:"
+        " sudo .venv/bin/mailtap capture --live. Without root, mailtap servers --tap hears your own mail"
+        " program, and mailtap demo plain runs the lesson."
+    ),
+    True: N_(
+        "Windows does not let this program capture packets. Install Npcap with loopback support. Without it,"
+        " mailtap servers --tap hears your own mail program, and mailtap demo plain runs the lesson."
+    ),
 }
 
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from mailtap.capture.language import N_, Explained
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -32,20 +34,21 @@ _DECRYPTION_SECRETS = 10
 _TLS_KEY_LOG = 0x544C534B
 _NANOSECONDS = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)  # options: if_tsresol = 10^-9, end of options
 
+_DENIED = N_("permission was denied. Give a path that you may write to, and close the file elsewhere")
 _ADVICE = {
-    errno.ENOENT: "its directory does not exist. Create the directory, or give another path",
-    errno.ENOTDIR: "a part of the path is a file, not a directory. Give another path",
-    errno.EISDIR: "it is a directory. Give the name of a file in it",
-    errno.EACCES: "permission was denied. Give a path that you may write to, and close the file elsewhere",
-    errno.EPERM: "permission was denied. Give a path that you may write to, and close the file elsewhere",
-    errno.EROFS: "the disk is read-only. Give a path on another disk",
-    errno.ENOSPC: "the disk is full. Make room, or give a path on another disk",
-    errno.EDQUOT: "your disk quota is used up. Make room, or give a path on another disk",
-    errno.ENAMETOOLONG: "its name is too long. Give a shorter one",
+    errno.ENOENT: N_("its directory does not exist. Create the directory, or give another path"),
+    errno.ENOTDIR: N_("a part of the path is a file, not a directory. Give another path"),
+    errno.EISDIR: N_("it is a directory. Give the name of a file in it"),
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: N_("the disk is read-only. Give a path on another disk"),
+    errno.ENOSPC: N_("the disk is full. Make room, or give a path on another disk"),
+    errno.EDQUOT: N_("your disk quota is used up. Make room, or give a path on another disk"),
+    errno.ENAMETOOLONG: N_("its name is too long. Give a shorter one"),
 }
 
 
-class SinkError(Exception):
+class SinkError(Explained):
     """A capture file could not be written; the message says why and what to do."""
 
 
@@ -73,8 +76,14 @@ def write_pcap(path: str | os.PathLike[str], packets: Iterable[Packet]) -> None:
                 writer.write_header(None)
             elif link_type != packet.link_type:
                 raise SinkError(
-                    f"Cannot write {path}: packet {packet.number} has link type {packet.link_type}, "
-                    f"those before it {link_type}. Write a pcapng file, which has room for both."
+                    N_(
+                        "Cannot write {path}: packet {number} has link type {this}, those before it {other}."
+                        " Write a pcapng file, which has room for both."
+                    ),
+                    path=str(path),
+                    number=packet.number,
+                    this=packet.link_type,
+                    other=link_type,
                 )
             seconds, nanoseconds = divmod(min(max(packet.time_ns, 0), _LAST_PCAP_TIME), 1_000_000_000)
             writer.write_packet(packet.data, sec=seconds, usec=nanoseconds, wirelen=packet.length)
@@ -141,8 +150,33 @@ def _whole_file(path: Path) -> Iterator[IO[bytes]]:
             with _replacement(path.resolve()) as file:  # a symbolic link stays one; its target is written
                 yield file
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, f"{error.strerror or error}. Give another path")
-        raise SinkError(f"Cannot write {path}: {advice}.") from error
+        raise _explained(path, error) from error
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before the work whether a file could be written after it.
+
+    Raises:
+        SinkError: its directory is missing or may not be written to, or it is a directory itself.
+    """
+    if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+        return  # a device or a pipe says for itself
+    folder = Path(path).absolute().parent
+    for wrong, number in (
+        (Path(path).is_dir(), errno.EISDIR),
+        (not folder.is_dir(), errno.ENOTDIR if folder.exists() else errno.ENOENT),
+        (not os.access(folder, os.W_OK), errno.EACCES),
+    ):
+        if wrong:
+            raise _explained(Path(path), OSError(number, os.strerror(number)))
+
+
+def _explained(path: Path, error: OSError) -> SinkError:
+    """Return why a path could not be written, and what to do."""
+    if advice := _ADVICE.get(error.errno or 0):
+        return SinkError(N_("Cannot write {path}: {advice}."), path=str(path), advice=advice)
+    text = N_("Cannot write {path}: {reason}. Give another path.")
+    return SinkError(text, path=str(path), reason=error.strerror or str(error))
 
 
 @contextmanager

@@ -81,6 +81,9 @@ def _parser(say: Say) -> Parser:
         help=say("where to run (default: the best that works here)"),
     )
     parser.add_argument(
+        "--step", action="store_true", help=say("wait for Enter between the parts of the story")
+    )
+    parser.add_argument(
         "--no-witness", action="store_true", help=say("do not ask tshark for a second opinion")
     )
     return parser

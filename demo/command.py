@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -19,13 +20,15 @@ PARTS: Final = {
 }
 
 INTERRUPTED: Final = 130  # what a shell reports for a program ended by Ctrl-C
+FAILED: Final = 1
 USAGE: Final = 2
 
 HELP: Final = N_("""\
 mailtap: see what an eavesdropper sees when mail crosses a network.
 
   mailtap demo SCENARIO     send and fetch a mail, and tell what leaked
-  mailtap demo list         the scenarios
+  mailtap demo list         the scenarios; matrix: all of them in one table;
+                            doctor: what this machine can do
   mailtap capture FILE...   what leaks in capture files (- is standard input)
   mailtap servers           toy mail servers for a mail program of your own
 
@@ -42,15 +45,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     end_like_interrupt()
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough. Nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"mailtap: {error}", file=sys.stderr)  # noqa: T201
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return code
 
 
 def end_like_interrupt() -> None:
     """Let SIGTERM and SIGHUP end the program the way Ctrl-C does: with everything cleaned up."""
     for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
+        # Whoever started this with nohup wants it to outlive the terminal.
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), _end)
 
 

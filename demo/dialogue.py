@@ -16,7 +16,7 @@ from mailtap.capture.report import FIELDS, SECRETS, STARS, printable, shown
 from mailtap.demo.words import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mailtap.capture.model import Conversation, Leak, Span, Utterance
     from mailtap.demo.reader import Reader
@@ -29,22 +29,25 @@ _LOUD: Final = "bold white on red"
 _READABLE: Final = "black on yellow"
 _FAINT: Final = "bright_black"
 
-_RUN: Final = 9  # lines of one speaker shown whole; a longer speech is shortened
-_RECORDS: Final = 14  # TLS records shown
+_RUN: Final = 6  # lines of one speaker shown whole; a longer speech is shortened
+_RECORDS: Final = 9  # TLS records shown
 _HEAD: Final = 2  # lines kept of what is shortened, and of each body and attachment
 _BLOCK: Final = 12  # lines shown of a decoded text
 _INDENT: Final = 10
 
 
-def show(talk: Conversation, leaks: Sequence[Leak], reader: Reader) -> list[Text]:
+def show(
+    talk: Conversation, leaks: Sequence[Leak], reader: Reader, *, told: Collection[str] = ()
+) -> list[Text]:
     """Return the lines of one conversation.
 
     Args:
         talk: the conversation.
         leaks: what was heard; those of other flows are left out here.
         reader: who is told.
+        told: bodies and attachments (their names) that the reader has seen already, and which are only named.
     """
-    labels = _labels(talk, leaks, reader)
+    labels = _labels(talk, leaks, reader, told)
     lines: list[Text] = []
     for utterance, hidden in _shortened(talk.utterances, labels):
         if hidden:
@@ -62,35 +65,42 @@ class _Label(NamedTuple):
     text: str = ""
 
 
-def _labels(talk: Conversation, leaks: Sequence[Leak], reader: Reader) -> dict[Utterance, list[_Label]]:
+def _labels(
+    talk: Conversation, leaks: Sequence[Leak], reader: Reader, told: Collection[str]
+) -> dict[Utterance, list[_Label]]:
     """Return for each utterance what was complete with it: the leaks that end there, and challenges."""
     labels: dict[Utterance, list[_Label]] = {}
     for leak in leaks:
         if leak.evidence.flow != talk.flow or leak.guessed:
             continue
         spans = leak.evidence.spans
+        named = [(spans[-1], _of(leak, reader, told))]
         if leak.challenge is not None:
-            challenge = _Label(reader.say("challenge"), printable(leak.challenge))
-            labels.setdefault(_at(talk, spans[0]), []).append(challenge)
-        labels.setdefault(_at(talk, spans[-1]), []).append(_of(leak, reader))
+            named.append((spans[0], _Label(reader.say("challenge"), printable(leak.challenge))))
+        for span, label in named:
+            if utterance := _at(talk, span):
+                labels.setdefault(utterance, []).append(label)
     return labels
 
 
-def _of(leak: Leak, reader: Reader) -> _Label:
+def _of(leak: Leak, reader: Reader, told: Collection[str]) -> _Label:
     """Return a leak's own label; a body's value is its text."""
     name, value = reader.say(FIELDS[leak.field]), shown(leak, mask=reader.mask)
+    if leak.field in CONTENT and leak.value.reveal() in told:
+        return _Label(reader.say("the same {what} again", what=name), "")
     if leak.field is Field.BODY:
         return _Label(name, "", leak.value.reveal())
     return _Label(name, value, (leak.attachment and leak.attachment.text) or "")
 
 
-def _at(talk: Conversation, span: Span) -> Utterance:
-    """Return the utterance in which a span ends."""
-    return next(
+def _at(talk: Conversation, span: Span) -> Utterance | None:
+    """Return the utterance in which a span ends; None where the capture lost it."""
+    ends = (
         utterance
         for utterance in talk.utterances
         if utterance.direction is span.direction and utterance.span.start < span.end <= utterance.span.end
     )
+    return next(ends, None)
 
 
 def _shortened(
@@ -137,7 +147,7 @@ def _cut(said: Sequence[Utterance], limit: int, telling: set[int]) -> Iterator[t
 def _line(utterance: Utterance, labels: Sequence[_Label], reader: Reader) -> list[Text]:
     """Return one utterance: who, what, and what it gave away."""
     sign, style = _SPEAKER[utterance.direction]
-    line = Text(BAR if utterance.marks or labels else " ", "bold red")
+    line = Text().append(BAR if utterance.marks or labels else " ", "bold red")
     line.append(f"{'#' + str(utterance.packets[0]):>5} ", _FAINT)
     line.append(f"{sign} ", style)
     line.append_text(_SHOW[utterance.kind](utterance, reader))

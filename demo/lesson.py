@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailtap.capture.guess import WordListError, bundled_words, read_words
 from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.model import Protocol
-from mailtap.capture.sinks import SinkError, write_pcap, write_pcapng
+from mailtap.capture.sinks import SinkError, require_writable, write_pcap, write_pcapng
 from mailtap.capture.witness import Agreement, Verdict, compare, hear
 from mailtap.demo import lab as ladder
 from mailtap.demo import shell
@@ -39,12 +40,14 @@ def teach(scenarios: Sequence[Scenario], options: Namespace, say: Say) -> int:
     aside = Aside(say)
     try:
         words = _words(options.wordlist)
+        for path in filter(None, (options.pcap, options.keys)):
+            require_writable(path)
         lab = _enter(options.rung, aside)
         telling = _telling(options, say, several=len(scenarios) > 1)
-        lesson = _Lesson(lab, words, options, telling, aside)
+        lesson = _Lesson(lab, words, options, telling, aside, several=len(scenarios) > 1)
         good = [lesson.give(scenario) for scenario in scenarios]
         telling.end()
-    except WordListError as error:
+    except (WordListError, SinkError) as error:
         aside.say(error)
         return Exit.USAGE
     except ladder.LabUnavailable as error:
@@ -54,7 +57,7 @@ def teach(scenarios: Sequence[Scenario], options: Namespace, say: Say) -> int:
     except CaptureUnavailable as error:
         aside.say(error, N_("mailtap demo doctor shows what this machine can do."))
         return Exit.CANNOT_LISTEN
-    except (ServersError, SinkError) as error:
+    except ServersError as error:
         aside.say(error)
         return Exit.FAILED
     return Exit.DONE if all(good) else Exit.FAILED
@@ -85,6 +88,7 @@ class _Lesson:
     options: Namespace
     telling: Telling
     aside: Aside
+    several: bool
 
     def give(self, scenario: Scenario) -> bool:
         """Run a scenario, tell its outcome, and return whether it is as expected."""
@@ -93,8 +97,8 @@ class _Lesson:
         outcome = stage.run(scenario, self.lab, self.words)
         for remark in outcome.remarks:
             self.aside.say(remark)
-        self._keep(outcome)
         self.telling.outcome(outcome)
+        self._keep(outcome)
         absent = Verdict(agreement=Agreement.ABSENT)
         verdict = absent if self.options.no_witness else second_opinion(outcome)
         self.telling.second_opinion(outcome, verdict)
@@ -102,11 +106,17 @@ class _Lesson:
 
     def _keep(self, outcome: Outcome) -> None:
         """Write the capture files that were asked for."""
-        if path := self.options.pcap:
-            write = write_pcapng if path.endswith("ng") else write_pcap
+        if self.options.pcap:
+            path = self._place(self.options.pcap, outcome)
+            write = write_pcapng if path.suffix == ".pcapng" else write_pcap
             write(path, outcome.packets)
         if self.options.keys:
-            write_pcapng(self.options.keys, outcome.packets, secrets=outcome.key_log)
+            write_pcapng(self._place(self.options.keys, outcome), outcome.packets, secrets=outcome.key_log)
+
+    def _place(self, name: str, outcome: Outcome) -> Path:
+        """Return where to write; of several scenarios, each has a file of its own: `lesson-tls.pcap`."""
+        path = Path(name)
+        return path.with_stem(f"{path.stem}-{outcome.scenario.name}") if self.several else path
 
 
 def second_opinion(outcome: Outcome) -> Verdict:
@@ -126,4 +136,6 @@ def _telling(options: Namespace, say: Say, *, several: bool) -> Telling:
         return telling.JsonTelling(options.pcap, mask=options.mask)
     console = shell.console()
     reader = Reader(say, console.width, options.mask)
-    return telling.MatrixTelling(console, reader) if several else telling.StoryTelling(console, reader)
+    if several:
+        return telling.MatrixTelling(console, reader)
+    return telling.StoryTelling(console, reader, step=options.step)

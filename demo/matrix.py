@@ -43,8 +43,8 @@ def matrix(outcomes: Sequence[Outcome], say: Say) -> str:
 def legend(say: Say) -> str:
     """Return what the letters of the table mean."""
     return say(
-        "S: leaked while sending. F: leaked while fetching. !: not as expected."
-        " A guessed password counts as a digest."
+        "S: leaked while sending. F: leaked while fetching. (): not sent, but guessed from the digest."
+        " !: not as expected."
     )
 
 
@@ -55,4 +55,6 @@ def _cell(outcome: Outcome, field: Field, say: Say) -> str:
         if field in outcome.leaked[hop]
     ]
     absent = any(field in fields for fields in outcome.missing.values())
-    return "".join([*letters, *(["!"] if absent else [])]) or NOTHING
+    guessed = [say(LETTERS[hop]) for hop, fields in outcome.guessed.items() if field in fields]
+    found = [f"({''.join(guessed)})"] if guessed else []
+    return "".join([*letters, *found, *(["!"] if absent else [])]) or NOTHING

@@ -73,6 +73,13 @@ class Outcome:
         return {hop: tuple(sorted({field for where, field in heard if where is hop})) for hop in self.servers}
 
     @property
+    def guessed(self) -> Fields:
+        """The fields that were not on the wire but guessed from what was, for each hop that has any."""
+        found = [(self.hop(leak.evidence.flow), leak.field) for leak in self.leaks if leak.guessed]
+        fields = {hop: tuple(sorted({field for at, field in found if at is hop})) for hop in self.servers}
+        return {hop: names for hop, names in fields.items() if names}
+
+    @property
     def unexpected(self) -> Fields:
         """The fields that leaked and should not have, for each hop that has any."""
         return _less(self.leaked, self.expected)

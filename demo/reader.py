@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import wcwidth
 from rich.text import Text
 
+from mailtap.capture.report import printable
+
 if TYPE_CHECKING:
     from mailtap.capture.language import Say
 
@@ -35,7 +37,7 @@ class Reader:
     mask: bool = False
 
     def wrapped(self, text: str, style: str = "", *, hang: str = "") -> list[Text]:
-        """Return a text broken into lines.
+        """Return a text broken into lines, with everything in it that could deceive a terminal made visible.
 
         Japanese, which has no spaces, breaks between any two characters, except before those that
         never begin a line and after those that never end one.
@@ -53,7 +55,7 @@ class Reader:
 def _broken(text: str, room: int) -> list[str]:
     """Return a text as lines of at most so many columns; only what is longer by itself is cut."""
     lines = [""]
-    for piece in _PIECE.findall(text.replace("\n", " ")):
+    for piece in _PIECE.findall(printable(text.replace("\n", " "))):
         if wcwidth.wcswidth(lines[-1] + piece) <= room:
             lines[-1] += piece
         elif not piece.isspace():

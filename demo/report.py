@@ -29,7 +29,7 @@ def leak_objects(outcome: Outcome, file: str | None, *, mask: bool) -> Iterator[
     for item in items:
         flow = item.evidence.flow if isinstance(item, Leak) else item.flow
         place = {"scenario": outcome.scenario.name, "hop": outcome.hop(flow) if flow else None}
-        yield {**to_json(item, file, mask=mask), **place}
+        yield {**to_json(item, mask=mask), "file": file, **place}
 
 
 def summary_object(outcome: Outcome, verdict: Verdict) -> Object:
@@ -44,6 +44,7 @@ def summary_object(outcome: Outcome, verdict: Verdict) -> Object:
         "ok": outcome.ok and verdict.agreement is not Agreement.DISAGREES,
         "expected": _plain(outcome.expected),
         "leaked": _plain(outcome.leaked),
+        "guessed": _plain(outcome.guessed),
         "unexpected": _plain(outcome.unexpected),
         "missing": _plain(outcome.missing),
         "rung": outcome.rung,

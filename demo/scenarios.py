@@ -38,6 +38,8 @@ class Scenario:
         why: one sentence on what was seen.
         advice: what the article on mail eavesdropping recommends about it.
         standards: the RFCs at work.
+        point: the last word: what the room should remember.
+        next: the scenarios to run after it.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Scenario:
     why: str
     advice: str
     standards: tuple[str, ...]
+    point: str
+    next: tuple[str, ...] = ()
 
 
 MAIL = frozenset({Field.SENDER, Field.RECIPIENT, Field.SUBJECT, Field.BODY, Field.ATTACHMENT})
@@ -69,8 +73,10 @@ SCENARIOS = (
             "SMTP and POP3 are plain text: whoever sits between the mail program and the server"
             " reads the password and the whole mail. Base64 is a way of writing, not encryption."
         ),
-        advice=N_("Send over SMTP over SSL/TLS and fetch over POP over SSL/TLS: run make demo-tls."),
+        advice=N_("Send over SMTP over SSL/TLS and fetch over POP over SSL/TLS."),
         standards=("RFC 5321", "RFC 4954", "RFC 1939"),
+        point=N_("Nobody had to break anything."),
+        next=("apop", "tls"),
     ),
     Scenario(
         name="apop",
@@ -88,8 +94,10 @@ SCENARIOS = (
             "APOP and CRAM-MD5 keep the password itself off the wire, but challenge and digest are enough"
             " to try words at leisure, MD5 is broken, and the mail is as readable as ever."
         ),
-        advice=N_("APOP is no protection: use POP over SSL/TLS, and SMTP over SSL/TLS (make demo-tls)."),
+        advice=N_("APOP is no protection: use POP over SSL/TLS, and SMTP over SSL/TLS."),
         standards=("RFC 1939", "RFC 2195", "CVE-2007-1558"),
+        point=N_("It never crossed the wire, and was found all the same."),
+        next=("tls",),
     ),
     Scenario(
         name="tls",
@@ -111,6 +119,7 @@ SCENARIOS = (
             " certificate."
         ),
         standards=("RFC 8314", "RFC 8446", "RFC 6066"),
+        point=N_("Same mail, same wire, same listener: not a password, not a word of the mail."),
     ),
 )
 

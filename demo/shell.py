@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 import mailtap.capture
+from mailtap.capture.language import explained
 from mailtap.capture.options import reader_language
+from mailtap.demo.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +55,22 @@ class Aside:
 
     def say(self, *texts: object, before: str = "", after: str = "") -> None:
         """Say texts in the reader's language, one after the other in a line of their own."""
-        said = [self._say(str(text)) for text in texts if str(text)]
-        self._console.print(before + " ".join([*said, *([after] if after else [])]), soft_wrap=True)
+        said = [_told(text, self._say) for text in texts]
+        line = " ".join(part for part in (*said, after) if part)
+        for row in Reader(self._say, self._console.width).wrapped(before + line):
+            self._console.print(row, soft_wrap=True)
+
+
+def _told(text: object, say: Say) -> str:
+    return explained(text, say) if isinstance(text, Exception) else say(str(text))
+
+
+class _Console(Console):
+    """A console that leaves a reader who has gone away to the command itself."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the news on; rich would end the program with an error."""
+        raise BrokenPipeError
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -62,6 +78,6 @@ def console(*, stderr: bool = False) -> Console:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character must not end the lesson
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    made = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     made.width = max(NARROWEST, min(made.width, WIDEST))
     return made

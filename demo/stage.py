@@ -96,7 +96,8 @@ def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Itera
     packets = run.recording.packets
     heard: list[Leak | Note] = list(listen(packets))
     leaks = [item for item in heard if isinstance(item, Leak)]
-    attempts = [attempt(leak, words()) for leak in leaks if leak.field is Field.DIGEST]
+    digests = [leak for leak in leaks if leak.field is Field.DIGEST and leak.challenge is not None]
+    attempts = [attempt(leak, words()) for leak in digests]
     guessed = [tried.found for tried in attempts if tried.found]
     deaf = () if run.recording.complete else (run.recording.problem,)
     return Outcome(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
+
+from rich.text import Text
 
 from mailtap.capture.report import json_line
 from mailtap.capture.witness import Agreement
-from mailtap.demo import matrix, report, story
+from mailtap.demo import ending, matrix, report, story
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console
-    from rich.text import Text
 
     from mailtap.capture.witness import Verdict
     from mailtap.demo.outcome import Outcome
@@ -36,20 +38,31 @@ class Telling(Protocol):
 class StoryTelling:
     """Tells each scenario as a story, for people."""
 
-    def __init__(self, console: Console, reader: Reader) -> None:
+    def __init__(self, console: Console, reader: Reader, *, step: bool) -> None:
+        """Tell it to a reader; with `step`, part by part, as the reader presses Enter in a terminal."""
         self._console, self._reader = console, reader
+        self._step = step and console.is_terminal and sys.stdin.isatty()
 
     def outcome(self, outcome: Outcome) -> None:
         """Print the story."""
-        self._print(story.story(outcome, self._reader))
+        for number, part in enumerate(story.story(outcome, self._reader)):
+            if number:
+                self._pause()
+            self._print(part)
 
     def second_opinion(self, outcome: Outcome, verdict: Verdict) -> None:
         """Print whether tshark heard the same."""
-        del outcome
-        self._print(story.witness(verdict, self._reader))
+        self._print(ending.witness(outcome, verdict, self._reader))
 
     def end(self) -> None:
         """Say nothing: the story is over."""
+
+    def _pause(self) -> None:
+        if not self._step:
+            self._console.print()
+            return
+        with suppress(EOFError):
+            self._console.input(Text(self._reader.say("… Enter …"), "bright_black"))
 
     def _print(self, lines: Iterable[Text]) -> None:
         for line in lines:
@@ -69,13 +82,13 @@ class MatrixTelling:
         self._outcomes.append(outcome)
         if not outcome.ok:
             self._wrong += story.heading(outcome, self._reader)
-            self._wrong += story.verdict(outcome, self._reader)
+            self._wrong += ending.verdict(outcome, self._reader)
 
     def second_opinion(self, outcome: Outcome, verdict: Verdict) -> None:
         """Keep what the witness says, where it speaks against the listener."""
         if verdict.agreement is Agreement.DISAGREES:
             self._wrong += story.heading(outcome, self._reader)
-            self._wrong += story.witness(verdict, self._reader)
+            self._wrong += ending.witness(outcome, verdict, self._reader)
 
     def end(self) -> None:
         """Print the table, and what went wrong."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 HOPS: Final = {Hop.SUBMIT: N_("sending"), Hop.RELAY: N_("relaying"), Hop.FETCH: N_("fetching")}
 
+PEOPLE: Final = {Hop.SUBMIT: N_("Hanako sends the mail"), Hop.FETCH: N_("Taro fetches the mail")}
+
 PLACES: Final = {
     "private-network": N_("a private network of this machine"),
     "root-network": N_("a private network of this machine, opened as root"),
@@ -31,7 +33,8 @@ def duration(seconds: float, say: Say) -> str:
     """Return a length of time in its largest unit of which there is more than one: `3 hours`."""
     for length, text in _UNITS:
         if seconds >= 2 * length:
-            return say(text, count=f"{seconds / length:,.0f}")
+            # More than two digits would claim a precision that no such estimate has.
+            return say(text, count=f"{float(f'{seconds / length:.1e}'):,.0f}")
     return say(N_("{count} seconds"), count=f"{seconds:.2f}")
 
 

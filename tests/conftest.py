@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 # Set where everything that tests need is installed: then a skip is a failure, unless its reason begins
 # with "only" ("only for an ordinary user: root may write everywhere").
 NO_SKIPS = "MAILTAP_NO_SKIPS"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be Ctrl-C in the programs that tests start, also where this one was told to ignore it (nohup)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -126,3 +126,23 @@ def test_everything_people_read_is_translated(package: str, language: str) -> No
 def test_decisions_are_numbered_in_order() -> None:
     names = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("*.md"))
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+
+
+@pytest.mark.parametrize("target", ["demo-plain", "test"])
+def test_a_moved_checkout_sets_itself_up_again(target: str, tmp_path: Path) -> None:
+    """Its .venv is newer than everything it is made from, and yet leads to where it was made."""
+    for name in ("Makefile", "pyproject.toml", "requirements"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    scripts = tmp_path / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / "python").symlink_to(sys.executable)
+    (scripts / "activate").write_text("VIRTUAL_ENV=/where/it/was/made/.venv\n")
+    for stamp in ("run", "dev"):
+        (tmp_path / ".venv" / stamp).touch()
+    dry = ["make", "--dry-run", "--directory", str(tmp_path), target]
+    planned = subprocess.run(dry, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "requirements/install.py" in planned
+    (scripts / "activate").write_text(f"VIRTUAL_ENV={tmp_path}/.venv\n")
+    planned = subprocess.run(dry, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "requirements/install.py" not in planned

@@ -291,7 +291,7 @@ def test_without_packet_sockets_it_says_what_to_do() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, str(denial.HERE)], capture_output=True, text=True, check=False
     )
-    assert "CaptureUnavailable: The system does not let this user capture packets. Run it in" in done.stderr
+    assert "CaptureUnavailable: The system does not let this user capture packets. Run it as" in done.stderr
 
 
 def test_the_usual_interface_is_this_systems_loopback() -> None:

@@ -212,7 +212,7 @@ def test_errors_say_what_to_do(tmp_path, write, name, advice):
         write(tmp_path / name, PACKETS)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="only for an ordinary user: root may write everywhere")
 def test_a_locked_directory_is_explained(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(SinkError, match="permission was denied"):

@@ -6,9 +6,10 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import lessons
 import pytest
@@ -17,11 +18,9 @@ from wcwidth import wcswidth
 from mailtap.demo import cast
 from mailtap.demo.scenarios import SCENARIOS
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 NAMES = [scenario.name for scenario in SCENARIOS]
 EVERY_SCENARIO = pytest.mark.parametrize("name", NAMES)
+FULL = Path("/dev/full")
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -132,15 +131,170 @@ def test_own_words_are_tried_and_a_strong_password_stands(tmp_path: Path) -> Non
 @pytest.mark.parametrize("option", ["--pcap", "--keys"])
 def test_an_unwritable_file_is_named(option: str, tmp_path: Path) -> None:
     told = lessons.tell("tls", option, tmp_path / "missing" / "x.pcapng", "--no-witness")
-    assert told.code == 1
+    assert (told.code, told.out) == (2, ""), "found out before anything runs"
     assert "missing" in told.err
     assert "Traceback" not in told.err
 
 
+def test_each_scenario_of_a_matrix_keeps_a_capture_of_its_own(tmp_path: Path) -> None:
+    told = lessons.tell(
+        "matrix", "--no-witness", "--pcap", tmp_path / "x.pcap", "--keys", tmp_path / "y.pcapng"
+    )
+    assert told.code == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"x-{name}.pcap" for name in NAMES} | {f"y-{name}.pcapng" for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("name", "magic"),
+    [
+        pytest.param("x.pcap", b"\x4d\x3c\xb2\xa1", id="pcap"),
+        pytest.param("x.pcapng", b"\x0a\x0d\x0d\x0a", id="pcapng"),
+        pytest.param("x.png", b"\x4d\x3c\xb2\xa1", id="any other name is pcap"),
+    ],
+)
+def test_the_name_says_the_format(name: str, magic: bytes, tmp_path: Path) -> None:
+    assert lessons.tell("plain", "--no-witness", "--pcap", tmp_path / name).code == 0
+    assert (tmp_path / name).read_bytes()[:4] == magic
+
+
+ERRORS = {
+    "a missing word list": ["apop", "--wordlist", "/nonexistent/words"],
+    "a missing folder": ["plain", "--pcap", "/nonexistent/x.pcap"],
+    "an unknown scenario": ["webmail"],
+}
+
+
+@pytest.mark.parametrize("arguments", ERRORS.values(), ids=ERRORS)
+def test_errors_are_told_in_japanese(arguments: list[str]) -> None:
+    told = lessons.tell(*arguments, "--lang", "ja")
+    assert told.code == 2
+    assert JAPANESE.search(told.err.splitlines()[0])
+    assert not re.search(r"\b(Cannot|Give|There|its)\b", told.err)
+
+
+HOSTILE = """
+from mailtap.demo import lesson
+def refuse(rung):
+    from mailtap.servers import PortTaken
+    raise PortTaken("127.0.0.1", 110, "\\x1b]0;owned\\x07\\u202e (process 1)")
+lesson.ladder.enter = refuse
+"""
+
+
+def test_what_others_named_never_reaches_the_terminal_raw() -> None:
+    told = lessons.tell_with(HOSTILE, "plain")
+    assert told.code == 1
+    assert "owned" in told.err
+    assert not re.search("[\x1b\x07\u202e]", told.err)
+
+
+@pytest.mark.parametrize("arguments", [["plain", "--no-witness"], ["plain", "--json"], ["list"], ["--help"]])
+def test_a_reader_who_has_had_enough_hears_no_complaint(arguments: list[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailtap.demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=lessons.environment(),
+    ) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        program.stdout.close()
+        err = program.stderr.read().decode()
+        program.wait(lessons.TIMEOUT)
+    assert [line for line in err.splitlines() if "stays root" not in line] == []
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only where there is a /dev/full")
+def test_a_full_disk_is_said_in_one_line() -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mailtap.demo", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=lessons.environment(),
+            check=False,
+            timeout=lessons.TIMEOUT,
+        )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_waits_for_enter_between_the_parts() -> None:
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailtap.demo", "plain", "--step", "--no-witness"],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=lessons.environment(TERM="xterm-256color", COLUMNS="80"),
+    ) as program:
+        os.close(inside)
+        shown, pauses = b"", 0
+        try:
+            while piece := os.read(terminal, 65536):
+                shown += piece
+                while shown.count("… Enter …".encode()) > pauses:
+                    if not pauses:
+                        assert b"Hanako sends" not in shown, "the first pause comes before the first hop"
+                    pauses += 1
+                    os.write(terminal, b"\n")
+        except OSError:
+            pass
+        assert program.wait(lessons.TIMEOUT) == 0
+    os.close(terminal)
+    assert pauses == 4
+    assert "As expected" in shown.decode()
+
+
+def test_the_last_lines_say_whose_password_it_is() -> None:
+    for name in ("plain", "apop"):
+        assert "Hanako's password is sakura2024." in lessons.tell(name, "--no-witness").out.splitlines()
+        assert (
+            "Hanako's password is ********." in lessons.tell(name, "--no-witness", "--mask").out.splitlines()
+        )
+    assert "password is" not in lessons.tell("tls", "--no-witness").out
+
+
+def test_the_matrix_says_that_a_digest_gave_the_password_away() -> None:
+    rows = [
+        line for line in lessons.tell("matrix", "--no-witness").out.splitlines() if line.startswith("│ apop")
+    ]
+    assert "(SF)" in rows[0]
+    summaries = lessons.tell("matrix", "--json", "--no-witness").summaries
+    assert {each["scenario"]: each["guessed"] for each in summaries} == {
+        "plain": {},
+        "apop": {"submit": ["password"], "fetch": ["password"]},
+        "tls": {},
+    }
+
+
+DISAGREE = """
+from mailtap.demo import lesson
+from mailtap.capture.witness import Verdict, Agreement, Note
+lesson.second_opinion = lambda outcome: Verdict(agreement=Agreement.DISAGREES, reason=Note(text="it heard more"))
+"""
+
+
+def test_a_witness_that_disagrees_fails_the_run() -> None:
+    told = lessons.tell_with(DISAGREE, "plain")
+    assert told.code == 1
+    assert "it heard more" in told.out
+    (summary,) = lessons.tell_with(DISAGREE, "plain", "--json").summaries
+    assert (summary["witness"], summary["ok"]) == ("disagrees", False)
+    matrix = lessons.tell_with(DISAGREE, "matrix")
+    assert matrix.code == 1
+    assert "it heard more" in matrix.out
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 def test_the_witness_is_asked_and_agrees() -> None:
     for name in NAMES:
         (summary,) = lessons.tell(name, "--json").summaries
         assert summary["witness"] == "agrees"
+    assert "agrees on every login" in lessons.tell("plain").out
+    assert "found no login and no password either" in lessons.tell("tls").out
 
 
 def test_without_tshark_the_witness_says_so_in_one_line() -> None:

@@ -40,9 +40,10 @@ VALUES = {
 # What must not be found anywhere in a capture whose scenario does not expect it.
 SECRETS = {
     "password": (cast.HANAKO.password, cast.TARO.password),
-    "subject": (cast.SUBJECT, "来期の給与", "confidential)"),
+    "subject": ("社外秘", "confidential)"),
     "body": ("花子です。来期の給与案をお送りします。", "here is the draft of next term's salaries."),
     "attachment": ("山田花子,320000,335000", cast.ATTACHMENT_NAME),
+    "username": ("hanako\0sakura2024", "USER taro"),
     "sender": (cast.HANAKO.address,),
     "recipient": (cast.TARO.address,),
 }
@@ -94,10 +95,8 @@ def test_silence_is_real(lesson: Run, field: str, rung: str) -> None:
             name: [encoding for encoding, octets in spellings(secret).items() if octets in capture]
             for name, capture in secret_files.items()
         }
+        assert found["plain"], "the search would not find it even where it is in clear"
         assert found["tls"] == []
-    assert any(
-        octets in secret_files["plain"] for secret in SECRETS[field] for octets in spellings(secret).values()
-    ), "the search would not find it even where it is in clear"
 
 
 @EVERY_RUNG
@@ -171,6 +170,7 @@ stage.perform = lossy
 """
 
 
+@pytest.mark.parametrize("scenario", ["apop", "tls"])
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -179,14 +179,16 @@ stage.perform = lossy
         pytest.param("packets=()", "saw nothing of the submit hop", id="no packets at all"),
         pytest.param("packets=run.recording.packets[:-3]", "from start to end", id="the end is missing"),
         pytest.param("packets=run.recording.packets[4:]", "from start to end", id="the beginning is missing"),
+        pytest.param("packets=run.recording.packets[::2]", "from start to end", id="every second is missing"),
     ],
 )
-def test_a_capture_that_is_not_whole_fails_loudly(change: str, complaint: str) -> None:
-    told = lessons.tell_with(DROPS.format(change=change), "tls", "--json", "--no-witness")
+def test_a_capture_that_is_not_whole_fails_loudly(change: str, complaint: str, scenario: str) -> None:
+    told = lessons.tell_with(DROPS.format(change=change), scenario, "--json", "--no-witness")
     (summary,) = told.summaries
     assert told.code == 1
     assert not summary["ok"]
     assert any(complaint in problem for problem in summary["problems"])
     assert (
-        "This run is no evidence" in lessons.tell_with(DROPS.format(change=change), "tls", "--no-witness").out
+        "This run is no evidence"
+        in lessons.tell_with(DROPS.format(change=change), scenario, "--no-witness").out
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import quopri
+from urllib.parse import quote
 
 CHARSETS = ("utf-8", "utf-7", "utf-16-le", "utf-16-be", "iso-2022-jp", "shift_jis", "euc_jp")
 
@@ -16,8 +17,11 @@ def spellings(secret: str) -> dict[str, bytes]:
             octets = secret.encode(charset)
         except UnicodeEncodeError:
             continue
+        if charset == "iso-2022-jp":  # in the midst of other Japanese there is no escape around it
+            octets = octets.removeprefix(b"\x1b$B").removesuffix(b"\x1b(B")
         found[charset] = octets
         found[f"{charset}, quoted-printable"] = quopri.encodestring(octets).strip()
+        found[f"{charset}, RFC 2231"] = quote(octets).encode()
         found |= {f"{charset}, base64 at {shift}": _base64(octets, shift) for shift in range(3)}
     return found
 

@@ -1,0 +1,228 @@
+"""The end of the story: what the eavesdropper has now, what that means, and whether it was to be expected.
+
+Everything here is a function of its arguments; printing is the caller's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+
+from mailtap.capture.guess import seconds_to_exhaust
+from mailtap.capture.language import N_
+from mailtap.capture.model import Field
+from mailtap.capture.report import FIELDS, SECRETS, field, packet_list, printable, shown
+from mailtap.capture.table import table
+from mailtap.capture.witness import Agreement
+from mailtap.demo import cast
+from mailtap.demo.scenarios import Hop
+from mailtap.demo.words import HOPS, PEOPLE, duration, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailtap.capture.model import Conversation, Note
+    from mailtap.capture.witness import Verdict
+    from mailtap.demo.guessing import Attempt
+    from mailtap.demo.outcome import Outcome
+    from mailtap.demo.reader import Reader
+
+_LOUD: Final = "bold white on red"
+_STRONG_LENGTH: Final = 12  # random characters,
+_STRONG_ALPHABET: Final = 62  # of the letters and digits
+_MAIL: Final = (Field.SENDER, Field.RECIPIENT, Field.SUBJECT, Field.BODY, Field.ATTACHMENT)
+_HIDEABLE: Final = (Field.PASSWORD, Field.USERNAME, *_MAIL)
+_AGREES: Final = N_("✔ A second witness agrees on every login: {witness}.")
+_SILENT: Final = N_("✔ A second witness found no login and no password either: {witness}.")
+_ORDER: Final = (
+    *(Field.PASSWORD, Field.TOKEN, Field.DIGEST, Field.USERNAME),
+    *_MAIL,
+    Field.SERVER_NAME,
+)
+
+
+def leaked(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return the table of what leaked, with the packets of each hop that carried it, and what did not."""
+    heads = [
+        reader.say("what leaked"),
+        reader.say("value"),
+        *(reader.say(HOPS[hop]) for hop in outcome.servers),
+    ]
+    rows: dict[tuple[Field, str, str], dict[Hop | None, str]] = {}
+    for leak in sorted(outcome.leaks, key=lambda leak: _ORDER.index(leak.field)):
+        key = (leak.field, field(leak, reader.say), shown(leak, mask=reader.mask))
+        packets = "#" + packet_list(leak.evidence.packets)
+        rows.setdefault(key, {}).setdefault(outcome.hop(leak.evidence.flow), packets)
+    cells = [
+        [name, value, *(where.get(hop, "") for hop in outcome.servers)]
+        for (_, name, value), where in rows.items()
+    ]
+    lines = [Text(line) for line in table(heads, cells, width=reader.width, flexible=1).split("\n")]
+    secrets = [value for (what, _, value) in rows if what in SECRETS and what is not Field.DIGEST]
+    for line in lines:
+        line.highlight_words(secrets, _LOUD)
+    return [Text(reader.say("What the eavesdropper has now:"), "bold"), *lines, *_hidden(outcome, reader)]
+
+
+def _hidden(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return which fields no hop gave away, and which were found without having been on the wire."""
+    on_the_wire = {field for fields in outcome.leaked.values() for field in fields}
+    found = {field for fields in outcome.guessed.values() for field in fields} - on_the_wire
+    hidden = [field for field in _HIDEABLE if field not in on_the_wire | found]
+    texts = []
+    if found:
+        texts.append(
+            reader.say("Not on the wire, and found all the same: {fields}.", fields=_list([*found], reader))
+        )
+    if hidden:
+        texts.append(reader.say("Not on the wire in readable form: {fields}.", fields=_list(hidden, reader)))
+    return [line for text in texts or [reader.say("Nothing was hidden.")] for line in reader.wrapped(text)]
+
+
+def guesses(attempts: Sequence[Attempt], reader: Reader) -> list[Text]:
+    """Return what could be made of the digests, and how long a strong password would stand."""
+    lines = [
+        Text(reader.say("From challenge and digest alone, the eavesdropper tries words at leisure:"), "bold")
+    ]
+    for attempt in attempts:
+        facts = {
+            "mechanism": attempt.digest.mechanism,
+            "username": printable(attempt.digest.username or ""),
+            "tries": f"{attempt.tries:,}",
+            "seconds": f"{attempt.seconds:.2f}",
+        }
+        if attempt.found is None:
+            text = reader.say(
+                "  {mechanism}, {username}: no word fits after {tries} tries in {seconds} s.", **facts
+            )
+            lines += reader.wrapped(text)
+        else:
+            found = shown(attempt.found, mask=reader.mask)
+            text = reader.say(
+                "  {mechanism}, {username}: found after {tries} tries in {seconds} s: ", **facts
+            )
+            lines.append(Text(text).append(found, "bold white on red"))
+    return lines + reader.wrapped(_strength(attempts, reader))
+
+
+def _strength(attempts: Sequence[Attempt], reader: Reader) -> str:
+    """Return how quick the guessing was, and how long a strong password would stand against it."""
+    rate = sum(attempt.tries for attempt in attempts) / sum(attempt.seconds for attempt in attempts)
+    seconds = seconds_to_exhaust(_STRONG_ALPHABET, _STRONG_LENGTH, rate)
+    return reader.say(
+        "That is {rate} tries a second, here, in Python. At this rate, all passwords of {length} random"
+        " letters and digits take about {years}; on something a million times as quick, about {fewer}.",
+        rate=f"{rate:,.0f}",
+        length=_STRONG_LENGTH,
+        years=duration(seconds, reader.say),
+        fewer=duration(seconds / 1_000_000, reader.say),
+    )
+
+
+def still_visible(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return what TLS does not hide: that it is mail, how much, and when."""
+    lines = [Text(reader.say("What TLS still shows to the eavesdropper:"), "bold")]
+    for talk in outcome.conversations:
+        hop = outcome.hop(talk.flow)
+        if hop is not None:
+            text = reader.say(
+                "{who}: which computer ({client}) talks to which server ({server}), that it is mail (by the"
+                " port, {port}), about how long it is ({up} bytes from the mail program, {down} from the"
+                " server), when it was, and that it took {milliseconds} ms.",
+                who=reader.say(PEOPLE[hop]),
+                client=talk.flow.client.address,
+                server=talk.flow.server.address,
+                port=talk.flow.server.port,
+                up=f"{talk.client_bytes:,}",
+                down=f"{talk.server_bytes:,}",
+                milliseconds=_milliseconds(talk),
+            )
+            lines += reader.wrapped(text, hang="  - ")
+    return lines
+
+
+def _milliseconds(talk: Conversation) -> str:
+    times = [utterance.time_ns for utterance in talk.utterances]
+    return f"{(max(times) - min(times)) / 1_000_000:.0f}" if times else "0"
+
+
+def moral(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return the point of the run, why it was so, what the article recommends, and what to run next."""
+    row = outcome.scenario
+    why = reader.say(
+        "Why: {why} ({standards})", why=reader.say(row.why), standards=listed(row.standards, reader.say)
+    )
+    lines = [
+        *_point(outcome, reader),
+        Text(),
+        *reader.wrapped(why),
+        *reader.wrapped(reader.say("Advice: {advice}", advice=reader.say(row.advice)), "bold"),
+    ]
+    if row.next:
+        commands = listed((f"make demo-{name}" for name in row.next), reader.say)
+        lines += reader.wrapped(reader.say("Next: {commands}", commands=commands))
+    return lines
+
+
+def _point(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return whose password it is that the eavesdropper has, and the scenario's own last word."""
+    names = {person.username: person.name for person in (cast.HANAKO, cast.TARO)}
+    sentences = [
+        reader.say(
+            "{name}'s password is {password}.",
+            name=reader.say(names[leak.username]),
+            password=shown(leak, mask=reader.mask),
+        )
+        for leak in outcome.leaks
+        if leak.field is Field.PASSWORD and leak.username in names
+    ]
+    said = [*dict.fromkeys(sentences), reader.say(outcome.scenario.point)]
+    return [line for text in said for line in reader.wrapped(text, "bold yellow")]
+
+
+def verdict(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return whether the wire agreed with the expectation, and all that did not."""
+    if outcome.ok:
+        return reader.wrapped(
+            reader.say("✔ As expected: the wire showed just what this scenario says."), "green"
+        )
+    lines = [Text(reader.say("✘ NOT AS EXPECTED"), "bold white on red")]
+    for hop, fields in outcome.unexpected.items():
+        lines += reader.wrapped(
+            reader.say("{hop}: leaked, but should not: {fields}", **_named(hop, fields, reader))
+        )
+    for hop, fields in outcome.missing.items():
+        text = reader.say("{hop}: should leak, but was not heard: {fields}", **_named(hop, fields, reader))
+        lines += reader.wrapped(text)
+    for problem in outcome.problems:
+        lines += reader.wrapped(
+            reader.say("This run is no evidence: {problem}.", problem=_problem(problem, reader))
+        )
+    return lines
+
+
+def _problem(problem: Note, reader: Reader) -> str:
+    """Return what makes a run no evidence, the names in it translated as well."""
+    names = {name: HOPS[value] if isinstance(value, Hop) else str(value) for name, value in problem.values}
+    return reader.say(problem.text, **{name: reader.say(value) for name, value in names.items()})
+
+
+def _named(hop: Hop, fields: Sequence[Field], reader: Reader) -> dict[str, str]:
+    return {"hop": reader.say(HOPS[hop]), "fields": _list(fields, reader)}
+
+
+def _list(fields: Sequence[Field], reader: Reader) -> str:
+    return listed((reader.say(FIELDS[field]) for field in fields), reader.say)
+
+
+def witness(outcome: Outcome, verdict: Verdict, reader: Reader) -> list[Text]:
+    """Return what tshark, reading the same capture, says of our listener's logins."""
+    if verdict.agreement is Agreement.AGREES:
+        logins = any(leak.field is Field.USERNAME for leak in outcome.leaks)
+        text = reader.say(_AGREES if logins else _SILENT, witness=verdict.witness)
+        return reader.wrapped(text, "green")
+    reason = reader.say(verdict.reason.text, **dict(verdict.reason.values)) if verdict.reason else ""
+    if verdict.agreement is Agreement.ABSENT:
+        return reader.wrapped(reason, "bright_black")
+    return reader.wrapped(reader.say("✘ The second witness disagrees: {reason}", reason=reason), "bold red")
