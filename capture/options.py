@@ -55,7 +55,9 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Lays the help out as it is written, with the word for "usage" given."""
 
     def __init__(self, prog: str, prefix: str) -> None:
-        super().__init__(prog, max_help_position=28, width=80)
+        super().__init__(
+            prog, max_help_position=28, width=76
+        )  # a Japanese prefix is wider than argparse thinks
         self._prefix = prefix
 
     def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:  # noqa: ANN401
