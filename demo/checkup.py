@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from mailtap.demo import shell
 from mailtap.demo.doctor import diagnose
-from mailtap.demo.reader import Reader
 from mailtap.demo.shell import Exit
+from mailtap.demo.telling.reader import Reader
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
-from mailtap.demo.rungs import Probe, Rung, probe
+from mailtap.demo.network.rungs import Probe, Rung, probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

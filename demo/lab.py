@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.live import LiveCapture
-from mailtap.demo import rungs
-from mailtap.demo.namespace import NamespaceError
-from mailtap.demo.relay import Relay
-from mailtap.demo.rungs import Probe, Rung, probe
-from mailtap.demo.tap import Tap
+from mailtap.demo.network import rungs
+from mailtap.demo.network.namespace import NamespaceError
+from mailtap.demo.network.relay import Relay
+from mailtap.demo.network.rungs import Probe, Rung, probe
+from mailtap.demo.network.tap import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

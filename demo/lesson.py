@@ -14,8 +14,8 @@ from mailtap.capture.sinks import SinkError, require_writable, write_pcap, write
 from mailtap.capture.witness import Agreement, Verdict, compare, hear
 from mailtap.demo import lab as ladder
 from mailtap.demo import shell
-from mailtap.demo.reader import Reader
 from mailtap.demo.shell import Aside, Exit
+from mailtap.demo.telling.reader import Reader
 from mailtap.servers import Security, ServersError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mailtap.demo.lab import Lab
     from mailtap.demo.outcome import Outcome
     from mailtap.demo.scenarios import Scenario
-    from mailtap.demo.telling import Telling
+    from mailtap.demo.telling.tellers import Telling
 
 
 def teach(scenarios: Sequence[Scenario], options: Namespace, say: Say) -> int:
@@ -130,12 +130,12 @@ def second_opinion(outcome: Outcome) -> Verdict:
 
 
 def _telling(options: Namespace, say: Say, *, several: bool) -> Telling:
-    from mailtap.demo import telling  # noqa: PLC0415  # rich and tabulate
+    from mailtap.demo.telling import tellers  # noqa: PLC0415  # rich and tabulate
 
     if options.json:
-        return telling.JsonTelling(options.pcap, mask=options.mask)
+        return tellers.JsonTelling(options.pcap, mask=options.mask)
     console = shell.console()
     reader = Reader(say, console.width, options.mask)
     if several:
-        return telling.MatrixTelling(console, reader)
-    return telling.StoryTelling(console, reader, step=options.step)
+        return tellers.MatrixTelling(console, reader)
+    return tellers.StoryTelling(console, reader, step=options.step)

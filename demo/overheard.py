@@ -14,7 +14,7 @@ from mailtap.capture.report import field, json_line, printable, shown, to_json
 from mailtap.capture.table import table
 from mailtap.demo import cast, shell
 from mailtap.demo.guessing import attempt
-from mailtap.demo.reader import Reader
+from mailtap.demo.telling.reader import Reader
 from mailtap.servers import Security, ServerProtocol
 
 if TYPE_CHECKING:

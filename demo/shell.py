@@ -12,7 +12,7 @@ from rich.console import Console
 import mailtap.capture
 from mailtap.capture.language import explained
 from mailtap.capture.options import reader_language
-from mailtap.demo.reader import Reader
+from mailtap.demo.telling.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ import pytest
 
 from mailtap.demo import doctor
 from mailtap.demo.doctor import PURPOSES, diagnose, family_of, install_command
-from mailtap.demo.namespace import Step
-from mailtap.demo.obstacles import OBSTACLES
-from mailtap.demo.rungs import GIVES, Rung
+from mailtap.demo.network.namespace import Step
+from mailtap.demo.network.obstacles import OBSTACLES
+from mailtap.demo.network.rungs import GIVES, Rung
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,10 @@ from pathlib import Path
 import denial
 import pytest
 
-from mailtap.demo import lab, rungs
+from mailtap.demo import lab
 from mailtap.demo.lab import Lab, LabUnavailable, Rung
-from mailtap.demo.namespace import Step
+from mailtap.demo.network import rungs
+from mailtap.demo.network.namespace import Step
 
 linux = pytest.mark.skipif(not denial.can_filter(), reason="only where this test knows the system calls")
 as_root = pytest.mark.skipif(

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from wcwidth import wcswidth
 
 from mailtap.capture.language import load
-from mailtap.demo.reader import Reader
 from mailtap.demo.scenarios import SCENARIOS
+from mailtap.demo.telling.reader import Reader
 
 LANGUAGES = ("en", "ja")
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")

@@ -11,9 +11,9 @@ from pathlib import Path
 import denial
 import pytest
 
-from mailtap.demo import identity, namespace
-from mailtap.demo.identity import Identity
-from mailtap.demo.namespace import NamespaceError, Step
+from mailtap.demo.network import identity, namespace
+from mailtap.demo.network.identity import Identity
+from mailtap.demo.network.namespace import NamespaceError, Step
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only for Linux")
 as_root = pytest.mark.skipif(not identity.is_root(), reason="only for root: it gives root up")
@@ -24,7 +24,7 @@ private = pytest.mark.skipif(
 HEAD = """
 import fcntl, json, os, socket, struct, subprocess, sys
 from pathlib import Path
-from mailtap.demo import identity, namespace
+from mailtap.demo.network import identity, namespace
 def status(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(line.split()[1] for line in lines if line.startswith(name + ":"))
@@ -173,7 +173,7 @@ def test_root_in_a_private_network_that_cannot_read_the_program_is_not_used(tmp_
     closed.touch(mode=0o600)
     os.chown(closed, denial.ORDINARY, denial.ORDINARY)
     report = inside(f"""
-from mailtap.demo import rungs
+from mailtap.demo.network import rungs
 rungs.own_files = lambda: (Path({str(closed)!r}),)
 probe = rungs.probe(rungs.Rung.PRIVATE_NETWORK)
 print(json.dumps({{"works": probe.works, "step": probe.detail.split(":")[0], "mend": probe.mend}}))

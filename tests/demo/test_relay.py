@@ -21,8 +21,8 @@ from scapy.layers.l2 import Ether
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Direction, Endpoint, Packet, Segment
 from mailtap.capture.sinks import write_pcap
-from mailtap.demo.frames import MSS, Connection
-from mailtap.demo.relay import Relay
+from mailtap.demo.network.frames import MSS, Connection
+from mailtap.demo.network.relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ import pytest
 from spellings import spellings
 
 from mailtap.demo import cast
-from mailtap.demo.rungs import Rung
+from mailtap.demo.network.rungs import Rung
 from mailtap.demo.scenarios import BY_NAME, SCENARIOS, Hop
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mailtap.demo import namespace
+from mailtap.demo.network import namespace
 
 HERE = Path(__file__).parent
 ORDINARY = 54321  # a user id that owns nothing
@@ -133,7 +133,7 @@ def refusal(rung: str) -> str:
 
     It is tried in a process of its own, as the one that runs tests may have threads already.
     """
-    program = "import sys; from mailtap.demo.rungs import *; print(probe(Rung(sys.argv[1])).detail)"
+    program = "import sys; from mailtap.demo.network.rungs import *; print(probe(Rung(sys.argv[1])).detail)"
     command = [sys.executable, "-c", program, rung]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip()

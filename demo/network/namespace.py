@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from mailtap.demo.libc import call
+from mailtap.demo.network.libc import call
 
 if sys.platform != "win32":
     import fcntl

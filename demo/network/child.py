@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from mailtap.demo.namespace import NamespaceError, Step, threads
+from mailtap.demo.network.namespace import NamespaceError, Step, threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

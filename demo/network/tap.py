@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from mailtap.demo.relay import Relay
+from mailtap.demo.network.relay import Relay
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -13,13 +13,13 @@ from rich.text import Text
 
 from mailtap.capture.model import Direction, Field, LineKind
 from mailtap.capture.report import FIELDS, SECRETS, STARS, printable, shown
-from mailtap.demo.words import listed
+from mailtap.demo.telling.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mailtap.capture.model import Conversation, Leak, Span, Utterance
-    from mailtap.demo.reader import Reader
+    from mailtap.demo.telling.reader import Reader
 
 CONTENT: Final = frozenset({Field.BODY, Field.ATTACHMENT})
 BAR: Final = "▌"

@@ -12,14 +12,14 @@ from rich.text import Text
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
-from mailtap.demo import dialogue, ending
-from mailtap.demo.words import PEOPLE, PLACES
+from mailtap.demo.telling import dialogue, ending
+from mailtap.demo.telling.words import PEOPLE, PLACES
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
-    from mailtap.demo.reader import Reader
     from mailtap.demo.scenarios import Hop
+    from mailtap.demo.telling.reader import Reader
 
 Part = list[Text]
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final
 from mailtap.capture.language import N_
 from mailtap.capture.live import LiveCapture
 from mailtap.capture.loopback import LOOPBACK, CaptureUnavailable
-from mailtap.demo import child, identity, namespace
-from mailtap.demo.namespace import NamespaceError, Step
-from mailtap.demo.obstacles import OBSTACLES
+from mailtap.demo.network import child, identity, namespace
+from mailtap.demo.network.namespace import NamespaceError, Step
+from mailtap.demo.network.obstacles import OBSTACLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

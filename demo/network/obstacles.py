@@ -6,7 +6,7 @@ import errno
 from typing import Final
 
 from mailtap.capture.language import N_
-from mailtap.demo.namespace import Step
+from mailtap.demo.network.namespace import Step
 
 _NAMESPACES_OFF: Final = (
     N_("The system does not let this program make a network of its own."),

@@ -17,7 +17,7 @@ from mailtap.capture.table import table
 from mailtap.capture.witness import Agreement
 from mailtap.demo import cast
 from mailtap.demo.scenarios import Hop
-from mailtap.demo.words import HOPS, PEOPLE, duration, listed
+from mailtap.demo.telling.words import HOPS, PEOPLE, duration, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mailtap.capture.witness import Verdict
     from mailtap.demo.guessing import Attempt
     from mailtap.demo.outcome import Outcome
-    from mailtap.demo.reader import Reader
+    from mailtap.demo.telling.reader import Reader
 
 _LOUD: Final = "bold white on red"
 _STRONG_LENGTH: Final = 12  # random characters,

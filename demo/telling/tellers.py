@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mailtap.capture.report import json_line
 from mailtap.capture.witness import Agreement
-from mailtap.demo import ending, matrix, report, story
+from mailtap.demo.telling import ending, matrix, objects, story
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mailtap.capture.witness import Verdict
     from mailtap.demo.outcome import Outcome
-    from mailtap.demo.reader import Reader
+    from mailtap.demo.telling.reader import Reader
 
 
 class Telling(Protocol):
@@ -106,17 +106,17 @@ class JsonTelling:
 
     def outcome(self, outcome: Outcome) -> None:
         """Print an object for each leak and note."""
-        self._print(report.leak_objects(outcome, self._file, mask=self._mask))
+        self._print(objects.leak_objects(outcome, self._file, mask=self._mask))
 
     def second_opinion(self, outcome: Outcome, verdict: Verdict) -> None:
         """Print the summary, which needs the witness."""
-        self._print([report.summary_object(outcome, verdict)])
+        self._print([objects.summary_object(outcome, verdict)])
 
     def end(self) -> None:
         """Print nothing more."""
 
     @staticmethod
-    def _print(objects: Iterable[report.Object]) -> None:
-        for each in objects:
+    def _print(things: Iterable[objects.Object]) -> None:
+        for each in things:
             sys.stdout.buffer.write(json_line(each).encode() + b"\n")
         sys.stdout.buffer.flush()

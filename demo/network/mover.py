@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mailtap.capture.model import Direction, Endpoint
-from mailtap.demo.frames import OTHER, Connection
+from mailtap.demo.network.frames import OTHER, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

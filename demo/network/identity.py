@@ -8,8 +8,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mailtap.demo.libc import call
-from mailtap.demo.namespace import NamespaceError, Step
+from mailtap.demo.network.libc import call
+from mailtap.demo.network.namespace import NamespaceError, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.live import Recording
 from mailtap.capture.model import Packet
-from mailtap.demo.frames import ETHERNET
-from mailtap.demo.mover import Mover
+from mailtap.demo.network.frames import ETHERNET
+from mailtap.demo.network.mover import Mover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

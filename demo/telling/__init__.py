@@ -1,0 +1,1 @@
+"""How an outcome is told: as a story, as a matrix, as JSON."""
