@@ -37,6 +37,7 @@ _POLL: Final = 0.1  # seconds in which the thread notices that it should end
 
 _START: Final = b"start"
 _STOP: Final = b"stop"
+_MARK: Final = 8  # bytes of a mark between the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,15 @@ class LiveCapture:
             self._close()
             text = N_("The capture on {name!r} opened but hears nothing ({reason}). Use the relay instead.")
             raise CaptureUnavailable(text, name=self._interface, reason=self._failure or "-")
+
+    def so_far(self) -> Recording:
+        """Return what has been heard until now, and go on: everything sent before this call is in it."""
+        if self._recording is not None:
+            return self._recording
+        if self._socket is None:
+            raise RuntimeError("Call start() before so_far().")
+        heard = self._hears_mark(secrets.token_bytes(_MARK))
+        return Recording(tuple(self._packets), self._socket.dropped(), heard, self._problem(heard=heard))
 
     def stop(self) -> Recording:
         """Wait until everything sent before this call has been heard, and stop listening.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mailtap.servers.accounts import Account, Accounts
+from mailtap.servers.confidant import Confidant
 from mailtap.servers.ledger import SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import AddressRefused, PortForbidden, PortTaken, ServersError
@@ -26,6 +27,7 @@ __all__ = [
     "Account",
     "Accounts",
     "AddressRefused",
+    "Confidant",
     "LabCertificates",
     "Limits",
     "Mailbox",

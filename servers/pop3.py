@@ -117,6 +117,11 @@ class Pop3Session:
         self._username = None
         self._state = State.AUTHORIZATION
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return self._encrypted
+
     def abandon(self) -> None:
         """End the session because the connection did: unlock the maildrop, delete nothing."""
         self._state = State.CLOSED
@@ -197,6 +202,9 @@ class Pop3Session:
     def _stls(self, argument: bytes) -> None:
         if argument or self._encrypted or self._service.security is not Security.STARTTLS:
             self._bad("No TLS to start here")
+            return
+        if self._service.starttls_refused:
+            self._error("[SYS/TEMP] TLS is not available now")
             return
         self._ok("Begin the handshake")
         self._actions.append(StartTls())

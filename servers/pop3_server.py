@@ -11,6 +11,7 @@ from mailtap.servers.pop3_actions import Close, Send, StartTls
 if TYPE_CHECKING:
     import ssl
 
+    from mailtap.servers.confidant import Confidant
     from mailtap.servers.limits import Limits
     from mailtap.servers.pop3 import Pop3Session
 
@@ -25,11 +26,19 @@ class Pop3Protocol(asyncio.Protocol):
         ended: set when the connection is gone.
     """
 
-    def __init__(self, session: Pop3Session, *, context: ssl.SSLContext | None, limits: Limits) -> None:
+    def __init__(
+        self,
+        session: Pop3Session,
+        *,
+        context: ssl.SSLContext | None,
+        limits: Limits,
+        confidant: Confidant,
+    ) -> None:
         self.ended = asyncio.Event()
         self._session = session
         self._context = context
         self._limits = limits
+        self._confidant = confidant
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._writable = True
@@ -52,6 +61,7 @@ class Pop3Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
+        self._confidant.received(data)
         if self._upgrading:
             # Nothing in clear can get here: reading stopped before the handshake. This is what a quick
             # client sent right behind its end of the handshake.
@@ -82,6 +92,7 @@ class Pop3Protocol(asyncio.Protocol):
         if self._upgrade is not None:
             self._upgrade.cancel()  # a handshake over a connection that is gone would never end
         self._session.abandon()
+        self._confidant.ended()
         self.ended.set()
 
     def _pump(self) -> None:
@@ -91,6 +102,7 @@ class Pop3Protocol(asyncio.Protocol):
                 break
             match action:
                 case Send(data):
+                    self._confidant.sent(data)
                     self._transport.write(data)
                 case StartTls():
                     # Nothing may be read between here and the handshake: it would be taken for a command.

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.servers.accounts import Account, Accounts
+from mailtap.servers.confidant import Confidant, Nobody
 from mailtap.servers.ledger import Ledger, SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import ServersError, listen, loopback
@@ -53,6 +54,7 @@ class ToyServers:
         host: a loopback address.
         limits: how much a peer may ask.
         nonce: makes the changing part of APOP and CRAM-MD5 challenges.
+        confidant: makes who is told what a session of a service says; without it, nobody is.
 
     Attributes:
         mailboxes: everyone's mail, by login name; to put messages in and to look at them.
@@ -71,6 +73,7 @@ class ToyServers:
         host: str = "127.0.0.1",
         limits: Limits = Limits(),  # noqa: B008  # frozen
         nonce: Callable[[], str] = fresh_nonce,
+        confidant: Callable[[Service], Confidant] = lambda _service: Nobody(),
     ) -> None:
         if len(set(services)) != len(services):
             raise ValueError("Two services are alike: list each once, or give them different ports.")
@@ -82,6 +85,7 @@ class ToyServers:
         self._host = str(loopback(host))
         self._limits = limits
         self._nonce = nonce
+        self._confidant = confidant
         self._ledger = Ledger(services)
         self._endpoints: dict[Service, tuple[str, int]] = {}
         self._faults: deque[str] = deque(maxlen=_FAULTS_KEPT)
@@ -190,11 +194,19 @@ class ToyServers:
             ),
             context=context,
             limits=self._limits,
+            confidant=self._confidant(service),
         )
 
     def _smtp(self, service: Service, context: ssl.SSLContext | None) -> Callable[[], Conversation]:
         policy = SmtpPolicy(accounts=self._accounts, mailboxes=self.mailboxes, limits=self._limits)
-        return lambda: LabSmtp(service, policy, context=context, limits=self._limits, nonce=self._nonce)
+        return lambda: LabSmtp(
+            service,
+            policy,
+            context=context,
+            limits=self._limits,
+            nonce=self._nonce,
+            confidant=self._confidant(service),
+        )
 
     def _run(self, receptions: list[Reception]) -> None:
         try:

@@ -38,6 +38,7 @@ class Service:
         user_pass: whether POP3 offers USER and PASS (RFC 1939, section 7).
         apop: whether POP3 offers APOP (RFC 1939, section 7).
         clear_login: whether a STARTTLS port allows a login before TLS.
+        starttls_refused: whether a STARTTLS port offers TLS and then refuses to start it.
         login_required: whether SMTP takes mail only after a login (RFC 6409, section 4.3).
 
     Raises:
@@ -51,6 +52,7 @@ class Service:
     user_pass: bool = True
     apop: bool = False
     clear_login: bool = True
+    starttls_refused: bool = False
     login_required: bool = False
 
     def __post_init__(self) -> None:

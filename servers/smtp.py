@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mailtap.servers.accounts import Account
+    from mailtap.servers.confidant import Confidant
     from mailtap.servers.limits import Limits
     from mailtap.servers.smtp_policy import SmtpPolicy
 
@@ -52,13 +53,16 @@ class LabSmtp(SMTP):
         context: ssl.SSLContext | None,
         limits: Limits,
         nonce: Callable[[], str],
+        confidant: Confidant,
     ) -> None:
         self.ended = asyncio.Event()
         self.finished = False
         self._login_required = service.login_required
+        self._starttls_refused = service.starttls_refused
         self._accounts = policy.accounts
         self._limits = limits
         self._nonce = nonce
+        self._confidant = confidant
         self._failed_logins = 0
         self._unanswered = 0
         starttls = service.security is Security.STARTTLS
@@ -83,6 +87,7 @@ class LabSmtp(SMTP):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent, within bounds."""
+        self._confidant.received(data)
         self._unanswered += len(data)
         if self._unanswered > self._limits.message_octets + self._limits.junk_octets:
             self._abort()
@@ -92,6 +97,7 @@ class LabSmtp(SMTP):
     async def push(self, status: AnyStr) -> None:
         """Send a reply."""
         self._unanswered = 0
+        self._confidant.sent((status if isinstance(status, bytes) else status.encode()) + b"\r\n")
         await super().push(status)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -99,6 +105,7 @@ class LabSmtp(SMTP):
         if self.transport is not None:
             self.transport.close()  # a TLS layer that was cut off in its handshake is still open
         super().connection_lost(error)
+        self._confidant.ended()
         self.ended.set()
 
     def _create_session(self) -> Session:
@@ -150,6 +157,9 @@ class LabSmtp(SMTP):
         """STARTTLS (RFC 3207), once."""
         if self._tls_protocol is not None:
             await self.push("503 5.5.1 TLS is on already")
+            return
+        if self._starttls_refused:
+            await self.push("454 4.7.0 TLS is not available now")  # RFC 3207, section 4
             return
         deadline = self.loop.call_later(self._limits.handshake_seconds, self._abort)
         try:

@@ -13,7 +13,9 @@ import selectors
 import socket
 import struct
 import sys
+import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from mailtap.capture.model import Direction, Endpoint
@@ -29,6 +31,8 @@ _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
 
 _MOST_LINKS: Final = 200  # further clients wait in the system's queue
 _PIECE: Final = 16 * 1024  # bytes
+_END: Final = b"\0"  # a word to the thread: take no more connections
+_LOOK: Final = b"\1"  # a word to the thread: somebody waits for quiet
 # struct linger (socket(7)): with it, close() sends a reset. Windows counts in shorter numbers.
 _RESET_ON_CLOSE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
@@ -76,16 +80,17 @@ class Mover:
         self._links: set[Link] = set()
         self._patience = 0.0
         self._deadline: float | None = None
+        self._waiting: deque[threading.Event] = deque()  # who waits for quiet
 
-    def listen(self, port: int, target: tuple[str, int]) -> tuple[str, int]:
+    def listen(self, port: int, target: tuple[str, int], host: str = HOST) -> tuple[str, int]:
         """Listen for connections to one server, on another port where this one is taken; return where."""
         try:
-            listener = socket.create_server((HOST, port))
+            listener = socket.create_server((host, port))
         except OSError:
-            listener = socket.create_server((HOST, 0))
+            listener = socket.create_server((host, 0))
         listener.settimeout(0)
         self._targets[listener] = target
-        return HOST, listener.getsockname()[1]
+        return host, listener.getsockname()[1]
 
     def run(self) -> None:
         """Move bytes until told to end: the thread's whole life."""
@@ -101,7 +106,19 @@ class Mover:
         """Tell the thread to take no more connections, and to end when the open ones have."""
         self._patience = patience
         with contextlib.suppress(OSError):  # it may have ended by itself
-            self._wake.send(b"\0")
+            self._wake.send(_END)
+
+    def catch_up(self, patience: float) -> bool:
+        """Wait until all that was sent before this call has been noted; return whether it was in time.
+
+        Args:
+            patience: how many seconds to wait at most.
+        """
+        quiet = threading.Event()
+        self._waiting.append(quiet)
+        with contextlib.suppress(OSError):  # it may have ended by itself
+            self._wake.send(_LOOK)
+        return quiet.wait(patience)
 
     def close(self) -> None:
         """Close everything; a link still open is reset."""
@@ -116,15 +133,29 @@ class Mover:
         room = len(self._links) < _MOST_LINKS
         for listener in self._targets:
             self._watch(listener, selectors.EVENT_READ * room, None)
-        timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
-        for key, events in self._selector.select(timeout):
+        happened = self._selector.select(self._timeout())
+        if not happened and self._quiet():
+            while self._waiting:
+                self._waiting.popleft().set()
+        for key, events in happened:
             if key.fileobj is self._woken:
-                self._stop_listening()
+                if _END in self._woken.recv(_PIECE):
+                    self._stop_listening()
             elif key.data is not None:
                 link, side = key.data
                 self._serve(link, side, events)
             elif key.fileobj in self._targets:
                 self._accept(key.fileobj)
+
+    def _timeout(self) -> float | None:
+        """Return how long to wait for something to happen: not at all where somebody waits for quiet."""
+        if self._waiting and self._quiet():
+            return 0.0
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _quiet(self) -> bool:
+        """Return whether every piece that was read has been handed on."""
+        return all(link.connected and not any(link.pending.values()) for link in self._links)
 
     def _stop_listening(self) -> None:
         """Take the connections that have been made already, and no more."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from mailtap.capture.live import Recording
 from mailtap.capture.model import Packet
 from mailtap.demo.network.frames import ETHERNET
-from mailtap.demo.network.mover import Mover
+from mailtap.demo.network.mover import HOST, Mover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +28,7 @@ class Relay:
         targets: Mapping[str, tuple[str, int]],
         *,
         ports: Mapping[str, int] | None = None,
+        host: str = HOST,
         on_packet: Callable[[Packet], None] | None = None,
         keep: bool = True,
     ) -> None:
@@ -36,19 +37,21 @@ class Relay:
         Args:
             targets: host and port of each server, by name.
             ports: the port to listen on, by name, where it is free; any port for the others.
+            host: the IPv4 loopback address to listen on.
             on_packet: called with each packet, in the relay's own thread.
             keep: whether to keep the packets for the recording.
         """
         self.endpoints: dict[str, tuple[str, int]] = {}
         self._targets = dict(targets)
         self._ports = dict(ports or {})
+        self._host = host
         self._notebook = _Notebook(on_packet, keep=keep)
         self._mover: Mover | None = None
         self._thread: threading.Thread | None = None
         self._recording: Recording | None = None
 
     def start(self) -> None:
-        """Listen on 127.0.0.1 for each server; `endpoints` then says where.
+        """Listen for each server; `endpoints` then says where.
 
         Raises:
             OSError: the system does not let this program listen.
@@ -56,12 +59,25 @@ class Relay:
         self._mover = Mover(self._notebook)
         try:
             for name, target in self._targets.items():
-                self.endpoints[name] = self._mover.listen(self._ports.get(name, 0), target)
+                self.endpoints[name] = self._mover.listen(self._ports.get(name, 0), target, self._host)
             self._thread = threading.Thread(target=self._mover.run, name="mailtap-relay", daemon=True)
             self._thread.start()
         except BaseException:
             self._mover.close()
             raise
+
+    def so_far(self, patience: float = PATIENCE) -> Recording:
+        """Return what has passed until now: everything that clients sent before this call is in it.
+
+        Args:
+            patience: how many seconds to wait for it to pass; what has not by then makes it incomplete.
+        """
+        if self._recording is not None:
+            return self._recording
+        if self._mover is None:
+            raise RuntimeError("Call start() before so_far().")
+        caught_up = self._mover.catch_up(patience)
+        return self._notebook.recording(self._mover.failure, caught_up=caught_up)
 
     def stop(self, patience: float = PATIENCE) -> Recording:
         """Take no more connections, wait for the open ones to end, and stop.
@@ -119,7 +135,8 @@ class _Notebook:
                 except Exception as error:  # noqa: BLE001  # the caller's own; stop() raises it to him
                     self.error = error
 
-    def recording(self, failure: Exception | None) -> Recording:
+    def recording(self, failure: Exception | None, *, caught_up: bool = True) -> Recording:
         """Return what was written."""
-        problem = f"The relay failed: {failure}" if failure else ""
+        late = "" if caught_up else "The relay could not keep up: a side does not read what it is sent."
+        problem = f"The relay failed: {failure}" if failure else late
         return Recording(tuple(self._packets), 0, not problem, problem)

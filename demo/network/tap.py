@@ -30,6 +30,10 @@ class Tap:
         """Host and port to which a client connects for each server, by name."""
         return self._listener.endpoints if isinstance(self._listener, Relay) else self._endpoints
 
+    def so_far(self) -> Recording:
+        """Return what has been heard until now, and go on: everything sent before this call is in it."""
+        return self._listener.so_far()
+
     def finish(self) -> Recording:
         """Stop listening; everything that was sent before this call is in the recording.
 

@@ -1,0 +1,31 @@
+"""Who is told what a server's sessions say: what an impostor reads, who holds the key to the TLS."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Confidant(Protocol):
+    """Is told all that one session hears and says, in clear and inside TLS; called in the servers' thread."""
+
+    def received(self, data: bytes) -> None:
+        """Take what the client sent."""
+
+    def sent(self, data: bytes) -> None:
+        """Take what the server answered."""
+
+    def ended(self) -> None:
+        """Take note that the session is over; called once or more."""
+
+
+class Nobody:
+    """The confidant of servers that keep what they hear to themselves."""
+
+    def received(self, data: bytes) -> None:
+        """Forget what the client sent."""
+
+    def sent(self, data: bytes) -> None:
+        """Forget what the server answered."""
+
+    def ended(self) -> None:
+        """Forget that it is over."""
