@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, assert_never, cast
 
+from mailtap.servers.confidant import Nobody
 from mailtap.servers.pop3_actions import Close, Send, StartTls
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ class Pop3Protocol(asyncio.Protocol):
         *,
         context: ssl.SSLContext | None,
         limits: Limits,
-        confidant: Confidant,
+        confidant: Confidant | None = None,
     ) -> None:
         self.ended = asyncio.Event()
         self._session = session
         self._context = context
         self._limits = limits
-        self._confidant = confidant
+        self._confidant = confidant or Nobody()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._writable = True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, AnyStr, Final
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
+from mailtap.servers.confidant import Nobody
 from mailtap.servers.service import LAB_HOST, SASL_MECHANISMS, Security, Service
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class LabSmtp(SMTP):
     AuthLoginUsernameChallenge = "Username:"
     AuthLoginPasswordChallenge = "Password:"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last has a default
         self,
         service: Service,
         policy: SmtpPolicy,
@@ -53,7 +54,7 @@ class LabSmtp(SMTP):
         context: ssl.SSLContext | None,
         limits: Limits,
         nonce: Callable[[], str],
-        confidant: Confidant,
+        confidant: Confidant | None = None,
     ) -> None:
         self.ended = asyncio.Event()
         self.finished = False
@@ -62,7 +63,7 @@ class LabSmtp(SMTP):
         self._accounts = policy.accounts
         self._limits = limits
         self._nonce = nonce
-        self._confidant = confidant
+        self._confidant = confidant or Nobody()
         self._failed_logins = 0
         self._unanswered = 0
         starttls = service.security is Security.STARTTLS
