@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.servers.accounts import Account, Accounts
-from mailtap.servers.confidant import Confidant, Nobody
+from mailtap.servers.confidant import Confidant, tell_nobody
 from mailtap.servers.ledger import Ledger, SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import ServersError, listen, loopback
@@ -73,7 +73,7 @@ class ToyServers:
         host: str = "127.0.0.1",
         limits: Limits = Limits(),  # noqa: B008  # frozen
         nonce: Callable[[], str] = fresh_nonce,
-        confidant: Callable[[Service], Confidant] = lambda _service: Nobody(),
+        confidant: Callable[[Service], Confidant] = tell_nobody,
     ) -> None:
         if len(set(services)) != len(services):
             raise ValueError("Two services are alike: list each once, or give them different ports.")

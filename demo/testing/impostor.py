@@ -1,0 +1,104 @@
+"""What an impostor reads: the inside of TLS that a client has let him end, as a hop of its own.
+
+A man in the middle with a certificate of his own reads everything the client says to him. What the
+server that plays him was told inside TLS is written down like traffic in clear, so that the very same
+listener hears it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from mailtap.capture.model import Direction, Endpoint, Packet
+from mailtap.demo.frames import ETHERNET, Connection
+from mailtap.servers import Security, ServerProtocol, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mailtap.servers import Confidant
+
+HOP: Final = {
+    ServerProtocol.SMTP: Endpoint("127.0.0.1", 25),
+    ServerProtocol.POP3: Endpoint("127.0.0.1", 110),
+}
+"""Where the hop behind the impostor leads; the toy servers are never on these ports."""
+
+_FIRST_PORT: Final = 50_000
+_ASKS: Final = {b"STARTTLS", b"STLS"}
+_AGREES: Final = (b"220", b"+OK")
+
+
+class Impostor:
+    """Writes down what his sessions say inside TLS. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._frames: list[tuple[int, bytes]] = []
+        self._sessions = 0
+
+    def confide(self, service: Service) -> Confidant:
+        """Return who is told what the next session of a service says."""
+        with self._lock:
+            self._sessions += 1
+            client = Endpoint("127.0.0.1", _FIRST_PORT + self._sessions % 10_000)
+        return _Session(self, service, Connection(client, HOP[service.protocol]))
+
+    def write(self, frames: Iterable[bytes]) -> None:
+        """Write frames down as seen now."""
+        with self._lock:
+            self._frames += [(time.time_ns(), frame) for frame in frames]
+
+    def join(self, heard: Sequence[Packet]) -> tuple[Packet, ...]:
+        """Return the packets of the wire and of the hop behind it, numbered in the order of their times."""
+        with self._lock:
+            read = [Packet(0, at, ETHERNET, frame, len(frame)) for at, frame in self._frames]
+        if not read:
+            return tuple(heard)
+        together = sorted((*heard, *read), key=lambda packet: packet.time_ns)
+        return tuple(packet._replace(number=at) for at, packet in enumerate(together, 1))
+
+
+class _Session:
+    """One session: silent in clear, which the wire shows anyway; written down inside TLS."""
+
+    def __init__(self, impostor: Impostor, service: Service, frames: Connection) -> None:
+        self._impostor = impostor
+        self._frames = frames
+        self._inside = service.security is Security.TLS
+        self._begun = False
+        self._over = False
+        self._greeting = b""
+        self._asked = False
+
+    def received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        self._asked = data.strip().upper() in _ASKS
+        self._write(Direction.CLIENT, data)
+
+    def sent(self, data: bytes) -> None:
+        """Take what the server answered."""
+        self._greeting = self._greeting or data
+        self._write(Direction.SERVER, data)
+        if self._asked and data.startswith(_AGREES):
+            self._inside = True
+
+    def ended(self) -> None:
+        """Take note that the session is over."""
+        if self._begun and not self._over:
+            self._over = True
+            for direction in Direction:
+                self._impostor.write(self._frames.ended(direction))
+
+    def _write(self, direction: Direction, data: bytes) -> None:
+        if not self._inside or self._over:
+            return
+        if not self._begun:
+            self._begun = True
+            self._impostor.write(self._frames.opened())
+            # A listener expects a greeting, and APOP's challenge is in it; after STARTTLS there is no other.
+            if data != self._greeting:
+                self._impostor.write(self._frames.sent(Direction.SERVER, self._greeting))
+        self._impostor.write(self._frames.sent(direction, data))

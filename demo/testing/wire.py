@@ -1,0 +1,159 @@
+"""The toy servers and a tap before them: set up for one test, and gone after it."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from mailtap.capture.live import CaptureUnavailable, LiveCapture
+from mailtap.capture.model import Endpoint
+from mailtap.demo.relay import Relay
+from mailtap.demo.tap import Tap
+from mailtap.demo.testing import canary
+from mailtap.demo.testing.errors import NothingHeard, PacketsDropped, TapDeaf, TapUnavailable
+from mailtap.demo.testing.hearing import Hearing
+from mailtap.demo.testing.impostor import Impostor
+from mailtap.servers import ToyServers
+from mailtap.servers.confidant import tell_nobody
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from mailtap.demo.testing.canary import Canary
+    from mailtap.servers import Account, LabCertificates, Mailbox, Service
+
+
+class Mode(StrEnum):
+    """How the wire is heard: its packets on the loopback, or its bytes in a relay before each server."""
+
+    PACKETS = "packets"
+    RELAY = "relay"
+
+
+class Wire:
+    """Servers, and a tap on all that crosses the wire to them; a context manager.
+
+    Attributes:
+        mode: how it is heard.
+        services: what runs, by name.
+        endpoints: where a client connects, by name.
+    """
+
+    def __init__(  # noqa: PLR0913  # all but the first by name
+        self,
+        services: Mapping[str, Service],
+        *,
+        mode: Mode,
+        host: str,
+        account: Account,
+        certificates: LabCertificates,
+        impostor: bool,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            services: what to run, by name.
+            mode: how to hear it.
+            host: the IPv4 loopback address of the servers.
+            account: who has a mailbox there.
+            certificates: what the servers show to clients that ask for TLS.
+            impostor: whether what is said inside TLS is heard as well.
+        """
+        self.mode = mode
+        self.services = dict(services)
+        self.endpoints: dict[str, Endpoint] = {}
+        self._host = host
+        self._impostor = Impostor()
+        self._account = account
+        self._servers = ToyServers(
+            tuple(services.values()),
+            accounts=[account],
+            certificates=certificates,
+            host=host,
+            confidant=self._impostor.confide if impostor else tell_nobody,
+        )
+        self._canaries: list[Canary] = []
+        self._tap: Tap | None = None
+        self._stack = ExitStack()
+        self._last: Hearing | None = None
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The account's mail."""
+        return self._servers.mailboxes[self._account.username]
+
+    def hearing(self, *, empty: bool = False) -> Hearing:
+        """Return what has crossed the wire until now.
+
+        Args:
+            empty: whether an empty wire is an answer too.
+
+        Raises:
+            NothingHeard: the client never connected.
+            PacketsDropped: the system dropped packets.
+            TapDeaf: not all that crossed the wire was heard.
+        """
+        __tracebackhide__ = True
+        if self._tap is None:
+            raise TapDeaf("This tap is closed: ask it inside the test that it was made for.")
+        recording = self._tap.so_far()
+        if recording.dropped:
+            raise PacketsDropped(
+                f"The system dropped {recording.dropped} packets before the tap could hear them, so silence "
+                "proves nothing. Let the client send less at once, or use --mail-tap=relay."
+            )
+        if not recording.complete:
+            raise TapDeaf(f"{recording.problem} So silence proves nothing.")
+        packets = self._impostor.join(recording.packets)
+        if self._last is None or len(self._last.packets) != len(packets):
+            self._last = Hearing(packets, [planted.endpoint for planted in self._canaries])
+        if not all(stream.whole for stream in self._last.streams):
+            raise PacketsDropped("Bytes are missing from what the tap heard, so silence proves nothing.")
+        if not (empty or self._last.flows):
+            raise NothingHeard(
+                "The client never connected, and silence on an empty wire proves nothing. Does it use the "
+                f"host and port of the tap? {self._places()}. A test that expects no connection asserts "
+                "`mail_tap.sessions == 0`."
+            )
+        return self._last
+
+    def _places(self) -> str:
+        return ", ".join(f"{name} {endpoint}" for name, endpoint in self.endpoints.items())
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self._servers)
+            targets = {name: self._servers.endpoints[each] for name, each in self.services.items()}
+            try:
+                self._tap = stack.enter_context(self._listener(targets))
+            except CaptureUnavailable as error:
+                raise TapUnavailable(f"{error} With --mail-tap=relay no privileges are needed.") from error
+            self.endpoints = {name: Endpoint(*at) for name, at in self._tap.endpoints.items()}
+            self._plant()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The servers end first: then no session is open that the relay would wait for.
+        self._servers.stop()
+        self._tap = None
+        self._stack.__exit__(kind, error, trace)
+
+    def _listener(self, targets: Mapping[str, tuple[str, int]]) -> Tap:
+        if self.mode is Mode.RELAY:
+            return Tap(Relay(targets, host=self._host), {})
+        return Tap(LiveCapture(ports=[port for _, port in targets.values()]), dict(targets))
+
+    def _plant(self) -> None:
+        """Say something in clear on each port, and hear it."""
+        for name, service in self.services.items():
+            token = f"canary{secrets.token_hex(8)}"
+            self._canaries.append(canary.plant(service, self.endpoints[name], token))
+        assert self._tap is not None  # noqa: S101  # set just before
+        recording = self._tap.so_far()
+        canary.check(self._canaries, recording.packets)
