@@ -53,6 +53,12 @@ class MailPort:
         """How many connections clients have made, as seen on the wire."""
         return sum(flow.server == self._endpoint for flow in self._wire.hearing(empty=True).flows)
 
+    @property
+    def client_bytes(self) -> int:
+        """How many bytes clients have sent, as seen on the wire."""
+        talks = self._wire.hearing(empty=True).conversations
+        return sum(talk.client_bytes for talk in talks if talk.flow.server == self._endpoint)
+
     def __repr__(self) -> str:
         return f"<{self._name} at {self.host}:{self.port}, {self.security}>"
 

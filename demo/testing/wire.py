@@ -67,13 +67,14 @@ class Wire:
         self.endpoints: dict[str, Endpoint] = {}
         self._host = host
         self._impostor = Impostor()
+        confidant = self._impostor.confide if impostor else tell_nobody
         self._account = account
         self._servers = ToyServers(
             tuple(services.values()),
             accounts=[account],
             certificates=certificates,
             host=host,
-            confidant=self._impostor.confide if impostor else tell_nobody,
+            confidant=confidant,
         )
         self._canaries: list[Canary] = []
         self._tap: Tap | None = None
