@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import signal
 import subprocess
-import sys
 import tomllib
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import catalogues
 import lessons
 import pytest
+import wheels
+from wheels import PACKAGES, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("capture", "servers", "demo")
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # These run the tests themselves, or something as long.
 NOT_IN_A_TEST = {"make test", "make check"}
 
@@ -34,23 +35,7 @@ def tree() -> set[str]:
 
 
 def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    for name in (*PACKAGES, "pyproject.toml", "README.md", "LICENSE"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        source.mkdir(exist_ok=True)
-        copy(ROOT / name, source / name)
-    build = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        str(tmp_path),
-        str(source),
-    ]
-    subprocess.run(build, check=True, capture_output=True, timeout=100)
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel = wheels.build(tmp_path)
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == tree()
 
