@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LONGEST_NAME: Final = 150  # characters of a capture's name, which is the test's
 MODES: Final = ("auto", "packets", "relay")
 SECTION: Final = "mail tap"
+_TROUBLED: Final = pytest.StashKey[bool]()  # whether the test itself failed or was skipped
 _SERVER: Final = (
     "mail_server(*protocols, security='starttls', auth=['PLAIN', …]): what the servers of mail_tap offer; "
     "security is plain, starttls or tls; without protocols, for all of them"
@@ -91,6 +92,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what the tap heard to the report of a failed test; the tap is still open here."""
     report = yield
+    if call.when == "call" and not report.passed:
+        item.stash[_TROUBLED] = True
     tap = _class()
     if tap is None or not report.failed or call.when != "call":
         return report
@@ -239,3 +242,5 @@ def mail_tap(
         baselines=request.path.parent / FOLDER,
     ) as tap:
         yield tap
+        if not request.node.stash.get(_TROUBLED, default=False):
+            tap.conclude()

@@ -44,6 +44,10 @@ class Tap:
         """
         return self._listener.stop()
 
+    def discard(self) -> None:
+        """Stop listening at once, and reset what is still open: nobody will ask for the recording."""
+        self._listener.__exit__(GeneratorExit, None, None)
+
     def __enter__(self) -> Self:
         self._listener.start()
         return self

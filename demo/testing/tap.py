@@ -180,6 +180,16 @@ class MailTap:
         lines += ["", *telling.conversations(hearing, [*self._asked, self._account.password])]
         return "\n".join(lines)
 
+    def conclude(self) -> None:
+        """Fail where nobody asked anything and the client never connected: such a test shows nothing.
+
+        Raises:
+            NothingHeard: that is the case.
+            TapDeaf: not all that crossed the wire was heard.
+        """
+        if not self._wire.asked:
+            self._wire.hearing()
+
     def _text(self, secret: object) -> str | bytes:
         """Return what is to be looked for, and remember to mask it."""
         if isinstance(secret, Secret):

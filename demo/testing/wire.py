@@ -40,6 +40,7 @@ class Wire:
         mode: how it is heard.
         services: what runs, by name.
         endpoints: where a client connects, by name.
+        asked: whether anybody has asked what was heard.
     """
 
     def __init__(  # noqa: PLR0913  # all but the first by name
@@ -80,6 +81,7 @@ class Wire:
         self._tap: Tap | None = None
         self._stack = ExitStack()
         self._last: Hearing | None = None
+        self.asked = False
 
     @property
     def mailbox(self) -> Mailbox:
@@ -98,6 +100,7 @@ class Wire:
             TapDeaf: not all that crossed the wire was heard.
         """
         __tracebackhide__ = True
+        self.asked = True
         if self._tap is None:
             raise TapDeaf("This tap is closed: ask it inside the test that it was made for.")
         recording = self._tap.so_far()
@@ -129,9 +132,10 @@ class Wire:
             stack.enter_context(self._servers)
             targets = {name: self._servers.endpoints[each] for name, each in self.services.items()}
             try:
-                self._tap = stack.enter_context(self._listener(targets))
+                self._tap = self._listener(targets).__enter__()
             except CaptureUnavailable as error:
                 raise TapUnavailable(f"{error} With --mail-tap=relay no privileges are needed.") from error
+            stack.callback(self._tap.discard)
             self.endpoints = {name: Endpoint(*at) for name, at in self._tap.endpoints.items()}
             self._plant()
             self._stack = stack.pop_all()
@@ -140,8 +144,6 @@ class Wire:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The servers end first: then no session is open that the relay would wait for.
-        self._servers.stop()
         self._tap = None
         self._stack.__exit__(kind, error, trace)
 

@@ -125,9 +125,13 @@ def test_no_leaks(mail_tap):
     assert not mail_tap.leaks()
 def test_meant(mail_tap):
     assert mail_tap.sessions == 0
+def test_nothing_asked(mail_tap):
+    pass
+def test_nothing_asked_and_skipped(mail_tap):
+    pytest.skip("not now")
 """,
     )
-    result.assert_outcomes(failed=2, passed=1)
+    result.assert_outcomes(failed=2, passed=2, skipped=1, errors=1)
     result.stdout.fnmatch_lines(["E*NothingHeard: The client never connected*"])
 
 
@@ -216,9 +220,11 @@ def test_markers_of_class_and_test_add_up(project):
 class TestBoth:
     def test_both(self, mail_tap):
         assert (mail_tap.smtp.security, mail_tap.pop3.security) == ("tls", "starttls")
+        assert mail_tap.sessions == 0
     @pytest.mark.mail_server("pop3", security="plain")
     def test_closer(self, mail_tap):
         assert (mail_tap.smtp.security, mail_tap.pop3.security) == ("tls", "plain")
+        assert mail_tap.sessions == 0
 """,
     )
     result.assert_outcomes(passed=2)
