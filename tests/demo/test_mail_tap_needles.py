@@ -8,7 +8,7 @@ import secrets
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailtap.demo.testing.errors import SecretTooShort
@@ -61,6 +61,7 @@ def test_a_shape_is_found(secret, stream):
     assert not found("another " + secret if isinstance(secret, str) else b"another " + secret, stream)
 
 
+@settings(deadline=None)  # each example compiles dozens of expressions
 @given(
     secret=st.text(
         st.characters(min_codepoint=32, exclude_categories=("Cs",)), min_size=SHORTEST, max_size=24
@@ -72,6 +73,7 @@ def test_a_secret_is_found_in_base64_whatever_stands_beside_it(secret, before, a
     assert found(secret, base64.b64encode(before + secret.encode() + after))
 
 
+@settings(deadline=None)  # each example compiles dozens of expressions
 @given(secret=st.binary(min_size=SHORTEST, max_size=24), before=st.binary(max_size=80))
 def test_a_secret_is_found_in_quoted_printable_whatever_stands_before_it(secret, before):
     lines = quopri.encodestring(before + b"|" + secret + b"|", quotetabs=True)

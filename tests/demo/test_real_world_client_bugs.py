@@ -274,3 +274,22 @@ def test_apop_hides_the_password_and_gives_it_away(mail_tap, mail_account):
     pop3.quit()
     assert mail_account.password not in mail_tap
     assert [leak.value.reveal() for leak in mail_tap.guessable] == [mail_account.password]
+
+
+@pytest.mark.mail_server(security="plain", auth=["CRAM-MD5", "PLAIN"])
+def test_a_fallback_is_named_as_what_it_is(mail_tap, mail_account, mail_tls_context):
+    job = Job(mail_tap, mail_account.username, mail_account.password + "-old", mail_tls_context)
+    with contextlib.suppress(*GIVES_UP):
+        smtp_next_mechanism_after_refusal(job)
+    with pytest.raises(AssertionError, match="refused a login by digest"):
+        assert job.password not in mail_tap
+    assert mail_account.password not in mail_tap.report()
+
+
+@pytest.mark.mail_attack("refuse-starttls")
+def test_smtp_refuses_starttls_that_it_offers(mail_tap):
+    with smtplib.SMTP(mail_tap.smtp.host, mail_tap.smtp.port, "pc.lab.example", TIMEOUT) as smtp:
+        smtp.ehlo()
+        assert smtp.has_extn("starttls")
+        assert smtp.docmd("STARTTLS")[0] == 454
+    assert mail_tap.smtp.sessions == 1
