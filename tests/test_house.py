@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
 import tomllib
 import zipfile
 from typing import TYPE_CHECKING

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailtap.demo.rungs import Rung, probe
+from mailtap.demo.network.rungs import Rung, probe
 from mailtap.demo.testing.errors import BadMark, TapUnavailable
 from mailtap.demo.testing.offers import services
 from mailtap.demo.testing.tap import MailTap

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.model import Direction, Endpoint, Packet
-from mailtap.demo.frames import ETHERNET, Connection
+from mailtap.demo.network.frames import ETHERNET, Connection
 from mailtap.servers import Security, ServerProtocol, Service
 
 if TYPE_CHECKING:

@@ -71,8 +71,8 @@ def conversations(hearing: Hearing, secrets: Iterable[str]) -> list[str]:
         hearing: what was heard.
         secrets: further texts to replace by stars.
     """
-    from mailtap.demo.dialogue import show  # noqa: PLC0415  # rich is needed for failures only
-    from mailtap.demo.reader import Reader  # noqa: PLC0415
+    from mailtap.demo.telling.dialogue import show  # noqa: PLC0415  # rich is needed for failures only
+    from mailtap.demo.telling.reader import Reader  # noqa: PLC0415
 
     reader = Reader(load("en"), WIDTH, mask=True)
     lines: list[str] = []

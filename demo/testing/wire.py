@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from mailtap.capture.live import CaptureUnavailable, LiveCapture
 from mailtap.capture.model import Endpoint
-from mailtap.demo.relay import Relay
-from mailtap.demo.tap import Tap
+from mailtap.demo.network.relay import Relay
+from mailtap.demo.network.tap import Tap
 from mailtap.demo.testing import canary
 from mailtap.demo.testing.errors import NothingHeard, PacketsDropped, TapDeaf, TapUnavailable
 from mailtap.demo.testing.hearing import Hearing

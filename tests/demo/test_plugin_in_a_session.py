@@ -14,9 +14,10 @@ import pytest
 import trustme
 
 from mailtap.capture import Leak, listen, read
-from mailtap.demo import dialogue, rungs
-from mailtap.demo.namespace import NamespaceError, Step
-from mailtap.demo.rungs import Rung, probe
+from mailtap.demo.network import rungs
+from mailtap.demo.network.namespace import NamespaceError, Step
+from mailtap.demo.network.rungs import Rung, probe
+from mailtap.demo.telling import dialogue
 from mailtap.demo.testing import factory
 from mailtap.servers import runner
 
@@ -351,7 +352,7 @@ def test_a_deaf_tap_fails(project):
     result = run(
         project,
         """
-from mailtap.demo import relay
+from mailtap.demo.network import relay
 @pytest.fixture
 def deaf(monkeypatch):
     monkeypatch.setattr(relay._Notebook, "write", lambda self, frames: None)
@@ -377,7 +378,7 @@ def test_what_was_not_heard_whole_fails(project, change, error):
         project,
         f"""
 from dataclasses import replace
-from mailtap.demo.tap import Tap
+from mailtap.demo.network.tap import Tap
 def test_it(mail_tap, mail_account, monkeypatch):
     leaky(mail_tap, mail_account)
     whole = Tap.so_far

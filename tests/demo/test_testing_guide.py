@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from mailtap.demo import dialogue
+from mailtap.demo.telling import dialogue
 from mailtap.demo.testing import attacks, factory
 from mailtap.servers import runner
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailtap.demo.rungs import Rung, probe
+from mailtap.demo.network.rungs import Rung, probe
 from mailtap.demo.testing.wire import Mode
 
 if TYPE_CHECKING:
