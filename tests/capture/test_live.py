@@ -261,7 +261,7 @@ def test_an_interface_that_is_not_loopback_is_refused(name: str) -> None:
     # A tun interface of our own making, in a network of our own: nobody else is listened to.
     program = (
         "import fcntl, struct, sys\n"
-        "from mailtap.demo import namespace\n"
+        "from mailtap.demo.network import namespace\n"
         "from mailtap.capture.live import LiveCapture\n"
         "namespace.enter_private_network()\n"
         "tun = open('/dev/net/tun', 'r+b', buffering=0)\n"
@@ -304,7 +304,7 @@ def test_the_usual_interface_is_this_systems_loopback() -> None:
 def test_all_this_holds_in_a_private_network_too_where_no_rights_are_needed(tmp_path: Path) -> None:
     program = (
         "import sys, pytest\n"
-        "from mailtap.demo import namespace\n"
+        "from mailtap.demo.network import namespace\n"
         "namespace.enter_private_network()\n"
         "sys.exit(pytest.main(['-q', '-x', '-n0', '-p', 'no:cacheprovider', *sys.argv[1:]]))\n"
     )
