@@ -13,6 +13,8 @@ from mailtap.capture.live import Recording
 from mailtap.capture.model import Packet
 from mailtap.demo.frames import ETHERNET
 from mailtap.demo.mover import Mover
+from mailtap.demo.ports import alternatives, remark
+from mailtap.servers import PortTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +42,7 @@ class Relay:
             keep: whether to keep the packets for the recording.
         """
         self.endpoints: dict[str, tuple[str, int]] = {}
+        self.remarks: tuple[str, ...] = ()
         self._targets = dict(targets)
         self._ports = dict(ports or {})
         self._notebook = _Notebook(on_packet, keep=keep)
@@ -50,18 +53,29 @@ class Relay:
     def start(self) -> None:
         """Listen on 127.0.0.1 for each server; `endpoints` then says where.
 
+        Where another program holds a port, one close by is taken; `remarks` then says who holds it.
+
         Raises:
-            OSError: the system does not let this program listen.
+            OSError: the system does not let this program listen; also ServersError.
         """
         self._mover = Mover(self._notebook)
         try:
             for name, target in self._targets.items():
-                self.endpoints[name] = self._mover.listen(self._ports.get(name, 0), target)
+                self.endpoints[name] = self._listen(self._mover, self._ports.get(name, 0), target)
             self._thread = threading.Thread(target=self._mover.run, name="mailtap-relay", daemon=True)
             self._thread.start()
         except BaseException:
             self._mover.close()
             raise
+
+    def _listen(self, mover: Mover, wanted: int, target: tuple[str, int]) -> tuple[str, int]:
+        for port in (wanted, *alternatives(wanted, self._ports.values())):
+            try:
+                return mover.listen(port, target)
+            except PortTaken as taken:
+                if port == wanted:
+                    self.remarks += (remark(taken),)
+        raise AssertionError("any port at all is never taken")
 
     def stop(self, patience: float = PATIENCE) -> Recording:
         """Take no more connections, wait for the open ones to end, and stop.

@@ -30,6 +30,11 @@ class Tap:
         """Host and port to which a client connects for each server, by name."""
         return self._listener.endpoints if isinstance(self._listener, Relay) else self._endpoints
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is worth saying about it, in plain English."""
+        return self._listener.remarks if isinstance(self._listener, Relay) else ()
+
     def finish(self) -> Recording:
         """Stop listening; everything that was sent before this call is in the recording.
 
