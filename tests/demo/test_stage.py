@@ -107,7 +107,9 @@ client.fetch = lambda settings: fetched(settings).replace(b"320000", b"999999").
     ("change", "complaint"),
     [
         pytest.param(FAULTS, "the mailbox caught fire", id="a fault inside the servers"),
-        pytest.param(CHANGED, "not the mail that was sent", id="a mail that arrived otherwise than it was sent"),
+        pytest.param(
+            CHANGED, "not the mail that was sent", id="a mail that arrived otherwise than it was sent"
+        ),
     ],
 )
 def test_what_goes_wrong_on_the_stage_is_no_evidence(change: str, complaint: str) -> None:
