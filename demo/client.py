@@ -9,17 +9,18 @@ from __future__ import annotations
 import poplib
 import smtplib
 import socket
+import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
-    import ssl
-
     from mailtap.servers import Service
 
 TIMEOUT = 20.0  # seconds for any one answer; a bound, not a wait
+GOODBYE = 2.0  # seconds for the server to end TLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,11 @@ class _Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002
         return _connect(self._settings)
 
+    def close(self) -> None:
+        """Close the connection."""
+        _end_tls(self.sock)
+        super().close()
+
 
 class _Pop3(poplib.POP3):
     """POP3 to a known address."""
@@ -69,6 +75,11 @@ class _Pop3(poplib.POP3):
 
     def _create_socket(self, timeout: float) -> socket.socket:  # noqa: ARG002
         return _connect(self._settings)
+
+    def close(self) -> None:
+        """Close the connection."""
+        _end_tls(self.sock)
+        super().close()
 
 
 def submit(settings: Settings, sender: str, recipient: str, mail: bytes) -> None:
@@ -114,3 +125,14 @@ def _connect(settings: Settings) -> socket.socket:
     except BaseException:
         connection.close()
         raise
+
+
+def _end_tls(connection: socket.socket | None) -> None:
+    """End TLS in good order (RFC 8446, section 6.1), where the connection has it.
+
+    Who closes while the server still speaks resets the connection, and a capture ends in a RST.
+    """
+    if isinstance(connection, ssl.SSLSocket):
+        with suppress(OSError, ValueError):  # the server may be gone; all that mattered has been said
+            connection.settimeout(GOODBYE)
+            connection.unwrap()

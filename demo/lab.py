@@ -149,6 +149,18 @@ def enter(rung: Rung) -> Lab:
     raise LabUnavailable(tried)
 
 
+def enter_unheard() -> Lab:
+    """Enter this machine's loopback, and give up the right to listen to it.
+
+    Raises:
+        LabUnavailable: root's rights could not be given up.
+    """
+    try:
+        return replace(_relay(), rung=Rung.HOST_LOOPBACK)
+    except NamespaceError as error:
+        raise LabUnavailable([rungs.failed(Rung.HOST_LOOPBACK, error)]) from error
+
+
 def _private_network() -> Lab:
     rungs.enter_private_network()
     return Lab(Rung.PRIVATE_NETWORK, real_ports=True)

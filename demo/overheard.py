@@ -1,70 +1,35 @@
-"""Prints what a person needs who talks to the toy servers: how to reach them, and what leaks meanwhile."""
+"""Prints what leaks while somebody talks to the toy servers."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from mailtap.capture.guess import bundled_words
-from mailtap.capture.language import N_
 from mailtap.capture.model import Field, Leak, Note
 from mailtap.capture.report import field, json_line, printable, shown, to_json
-from mailtap.capture.table import table
-from mailtap.demo import cast, shell
+from mailtap.demo import shell
 from mailtap.demo.guessing import attempt
 from mailtap.demo.telling.reader import Reader
-from mailtap.servers import Security, ServerProtocol
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from mailtap.capture.language import Say
-    from mailtap.servers import Service
-
-SECURITY: Final = {
-    Security.PLAIN: N_("none"),
-    Security.STARTTLS: "STARTTLS",
-    Security.TLS: "SSL/TLS",
-}
+    from mailtap.capture.model import Flow, Protocol
 
 
 class Overheard:
-    """Prints the settings for a mail program, and what leaks when it talks."""
+    """Prints what leaks when a mail program talks; each connection has a letter."""
 
     def __init__(self, options: Namespace, say: Say) -> None:
         self._console = shell.console()
         self._reader = Reader(say, self._console.width, options.mask)
         self._json = options.json
-        self._tap = options.tap
-
-    def settings(self, services: Sequence[tuple[Service, tuple[str, int]]], ca: Path) -> None:
-        """Print what to type into a mail program; with JSON, to standard error."""
-        say = self._reader.say
-        out = shell.console(stderr=True) if self._json else self._console
-        heads = [say("protocol"), say("host"), say("port"), say("security"), say("login")]
-        rows = [
-            [service.protocol.upper(), host, str(port), say(SECURITY[service.security]), _logins(service)]
-            for service, (host, port) in services
-        ]
-        out.print(table(heads, rows), soft_wrap=True)
-        for person in (cast.HANAKO, cast.TARO):
-            out.print(
-                say(
-                    "{name}: address {address}, user name {username}, password {password}",
-                    name=say(person.name),
-                    address=person.address,
-                    username=person.username,
-                    password=person.password,
-                )
-            )
-        out.print(say("Certificate of the authority to trust, for TLS: {file}", file=ca), soft_wrap=True)
-        out.print(say("The servers run; Ctrl-C ends them."))
-        if self._tap:
-            out.print(say("Heard on the wire, as it happens:"))
+        self._letters: dict[Flow | None, str] = {}
 
     def heard(self, items: Iterable[Leak | Note]) -> None:
         """Print leaks and notes, one a line, at once; and the password that a digest gives away."""
@@ -86,18 +51,25 @@ class Overheard:
 
     def _leak(self, leak: Leak) -> Text:
         evidence = leak.evidence
-        time = datetime.fromtimestamp(evidence.time_ns / 1e9, UTC).astimezone()
-        who = f"{leak.protocol.upper()} {evidence.flow.client.port}"
         name = field(leak, self._reader.say)
-        line = Text(f"{time:%H:%M:%S} {who:<10} ").append(name, "bold")
-        return line.append(": ").append(shown(leak, mask=self._reader.mask), "bold red")
+        line = self._place(evidence.time_ns, leak.protocol, evidence.flow).append(name, "bold")
+        line.append(": ").append(shown(leak, mask=self._reader.mask), "bold red")
+        return line.append(" " + self._reader.say("(refused)")) if leak.accepted is False else line
 
     def _note(self, note: Note) -> Text:
-        return Text(" " * 9 + printable(self._reader.say(note.text, **dict(note.values))), "bright_black")
+        text = printable(self._reader.say(note.text, **dict(note.values)))
+        return self._place(note.time_ns, note.protocol, note.flow).append(text, "bright_black")
+
+    def _place(self, time_ns: int | None, protocol: Protocol | None, flow: Flow | None) -> Text:
+        """Return the columns before what is told: time, protocol and connection, as far as it has them."""
+        time = (
+            "" if time_ns is None else f"{datetime.fromtimestamp(time_ns / 1e9, UTC).astimezone():%H:%M:%S}"
+        )
+        letter = self._letters.setdefault(flow, _letter(len(self._letters))) if flow else ""
+        return Text(f"{time:<8} {(protocol or '').upper():<4} {letter:<2} ")
 
 
-def _logins(service: Service) -> str:
-    """Return the ways to log in that a service offers: POP3's own, and in a line below those of SASL."""
-    pop3 = service.protocol is ServerProtocol.POP3
-    own = [*(["USER/PASS"] if pop3 and service.user_pass else []), *(["APOP"] if service.apop else [])]
-    return "\n".join(", ".join(ways) for ways in (own, service.mechanisms) if ways)
+def _letter(number: int) -> str:
+    """Return A to Z, AA, AB and so on, counting from 0."""
+    first, last = divmod(number, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("A") + last)

@@ -15,8 +15,9 @@ from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.options import Parser
 from mailtap.capture.pipeline import Listener
 from mailtap.demo import cast, shell, stage
-from mailtap.demo.lab import Rung, enter, probe
+from mailtap.demo.lab import LabUnavailable, Rung, enter, enter_unheard, probe
 from mailtap.demo.overheard import Overheard
+from mailtap.demo.settings import Settings
 from mailtap.demo.shell import Aside, Exit
 from mailtap.servers import LabCertificates, Security, ServerProtocol, ServersError, Service
 
@@ -66,6 +67,7 @@ HELP: Final = {
     "tls": N_("SMTP and POP3 over SSL/TLS from the first byte"),
 }
 
+NO_CA: Final = N_("The certificate cannot be written to {file} ({error}): choose another file with --ca.")
 _BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
 
 
@@ -77,6 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     aside = Aside(say)
     try:
         return _serve(options, say, aside)
+    except LabUnavailable as error:
+        for tried in error.probes:
+            aside.say(tried.reason, tried.mend, before=f"{tried.rung}: ", after=tried.detail)
+        return Exit.CANNOT_LISTEN
     except CaptureUnavailable as error:
         aside.say(error)
         return Exit.CANNOT_LISTEN
@@ -108,12 +114,20 @@ def _parser(say: Say) -> Parser:
 def _serve(options: Namespace, say: Say, aside: Aside) -> int:
     """Start the servers, say how to reach them, and hear or wait until interrupted."""
     lab = _lab(tap=options.tap)
+    for note in (*lab.notes, *(failed.reason for failed in lab.failed)):
+        aside.say(note)
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mailtap-"))
-        certificates = LabCertificates()
-        ca = Path(options.ca or Path(folder, "mailtap-ca.pem")).absolute()
-        ca.write_bytes(certificates.ca_pem)
         offered = dict(enumerate(OFFERS[options.offer]))
+        certificates, ca = None, None
+        if any(service.security is not Security.PLAIN for service in offered.values()):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mailtap-"))
+            certificates = LabCertificates()
+            ca = Path(options.ca or Path(folder, "mailtap-ca.pem")).absolute()
+            try:
+                ca.write_bytes(certificates.ca_pem)
+            except OSError as error:
+                aside.say(say(NO_CA, file=ca, error=error.strerror or error))
+                return Exit.FAILED
         servers, services, remarks = stack.enter_context(stage.open_servers(offered, lab, certificates))
         _fill_mailbox(servers)
         endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
@@ -122,18 +136,20 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
             well_known = {str(key): service.port for key, service in offered.items()}
             tap = lab.tap(endpoints, well_known=well_known, on_packet=packets.put, keep=False)
             endpoints = stack.enter_context(tap).endpoints
+            remarks += tap.remarks
         for remark in remarks:
             aside.say(remark)
-        tell = Overheard(options, say)
-        tell.settings([(service, endpoints[str(key)]) for key, service in offered.items()], ca)
-        _hear(packets, tell)
+        told = Settings([(service, endpoints[str(key)]) for key, service in offered.items()], ca)
+        told.tell(options, say, kept=bool(options.ca))
+        _hear(packets, Overheard(options, say))
     return Exit.DONE
 
 
 def _lab(*, tap: bool) -> Lab:
     """Return where a mail program of this machine can reach the servers: its own loopback."""
-    listens = not tap or probe(Rung.HOST_LOOPBACK).works
-    return enter(Rung.HOST_LOOPBACK if listens else Rung.RELAY)
+    if not tap:
+        return enter_unheard()
+    return enter(Rung.HOST_LOOPBACK if probe(Rung.HOST_LOOPBACK).works else Rung.RELAY)
 
 
 def _fill_mailbox(servers: ToyServers) -> None:

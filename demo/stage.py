@@ -15,6 +15,7 @@ from mailtap.capture.pipeline import listen
 from mailtap.capture.transcript import transcribe
 from mailtap.demo import cast, client
 from mailtap.demo.guessing import attempt
+from mailtap.demo.network.ports import alternatives, remark
 from mailtap.demo.outcome import Outcome
 from mailtap.demo.scenarios import Hop
 from mailtap.servers import Account, LabCertificates, PortTaken, Security, ToyServers
@@ -87,7 +88,7 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
             delivered=delivered,
             key_log=key_log.read_bytes() if key_log.exists() else b"",
             failures=failures + servers.faults,
-            remarks=remarks,
+            remarks=remarks + tap.remarks,
         )
 
 
@@ -123,11 +124,13 @@ def open_servers(
 ) -> Iterator[tuple[ToyServers, Mapping[Key, Service], tuple[str, ...]]]:
     """Run the servers, and give them with the services as they were moved to the lab's ports.
 
-    Where the lab shares its ports with others, any free port replaces one that is taken; by whom it is
+    Where the lab shares its ports with others, one close by replaces one that is taken; by whom it is
     taken is the third thing given, in plain English.
     """
     remarks: tuple[str, ...] = ()
     services = {key: lab.place(service) for key, service in offered.items()}
+    wanted = {service.port for service in services.values()}
+    instead = {key: alternatives(service.port, wanted) for key, service in services.items()}
     while True:
         servers = ToyServers(tuple(services.values()), accounts=_accounts(), certificates=certificates)
         try:
@@ -136,9 +139,10 @@ def open_servers(
         except PortTaken as taken:
             if lab.real_ports:
                 raise
-            remarks += (f"{taken} This run goes on with another.",)
+            if taken.port in wanted:
+                remarks += (remark(taken),)
             services = {
-                key: replace(service, port=0) if service.port == taken.port else service
+                key: replace(service, port=next(instead[key])) if service.port == taken.port else service
                 for key, service in services.items()
             }
     try:

@@ -44,9 +44,10 @@ def listing(text: str, rows: Iterable[str]) -> bytes:
 
 def message(content: bytes) -> bytes:
     """Return a message as a multi-line response: dots stuffed, the last line ended (RFC 1939, section 3)."""
-    body = _whole(content).replace(b"\r\n.", b"\r\n..")
+    body = _whole(content)
     stuffing = b"." if body.startswith(b".") else b""
-    return b"+OK Message follows\r\n" + stuffing + body + _END
+    # RFC 1939's own form: Wireshark looks for the number, and calls another text malformed.
+    return b"+OK %d octets\r\n" % len(body) + stuffing + body.replace(b"\r\n.", b"\r\n..") + _END
 
 
 def octets(stored: Message) -> int:

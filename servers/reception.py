@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,6 @@ REFUSALS: Final = {
     ServerProtocol.SMTP: b"421 4.3.2 Too many connections, try again later\r\n",
     ServerProtocol.POP3: b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
 }
-_NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PAUSE_SECONDS: Final = 0.1
 
 
@@ -68,7 +66,13 @@ class Reception:
                     self._refuse(client)
                     continue
                 self.ledger.start(self.service)
-                conversation = self.factory()
+                try:
+                    conversation = self.factory()
+                except Exception as error:  # noqa: BLE001  # a fault of ours, which must not end the desk
+                    client.close()
+                    self.ledger.end(self.service, finished=False)
+                    loop.call_exception_handler({"message": "No session was made", "exception": error})
+                    continue
                 session = loop.create_task(self._see_through(client, conversation))
                 sessions.add(session)
                 # Not in the task: one that is cancelled before its first step would skip it.
@@ -86,9 +90,10 @@ class Reception:
             accepting = loop.create_task(loop.sock_accept(self.sock))
             try:
                 client, _ = await asyncio.shield(accepting)
-            except OSError as error:
-                if error.errno in _NO_ROOM:  # this machine's limit: let sessions end first
-                    await asyncio.sleep(_PAUSE_SECONDS)
+            except OSError:
+                # Most likely this machine's limit, and sessions must end first. Whatever it is, it may
+                # be there again at once.
+                await asyncio.sleep(_PAUSE_SECONDS)
             except asyncio.CancelledError:
                 await self._withdraw(loop, accepting)
                 raise

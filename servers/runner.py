@@ -223,12 +223,18 @@ class ToyServers:
         loop.set_exception_handler(self._note_fault)
         stopping = asyncio.Event()
         desks = [loop.create_task(reception.receive()) for reception in receptions]
+        for desk in desks:
+            desk.add_done_callback(self._note_dead_desk)
         self._stop_requested = lambda: loop.call_soon_threadsafe(stopping.set)
         self._ready.set()
         await stopping.wait()
         for desk in desks:
             desk.cancel()
         await asyncio.gather(*desks, return_exceptions=True)
+
+    def _note_dead_desk(self, desk: asyncio.Task[None]) -> None:
+        if not desk.cancelled() and (error := desk.exception()):
+            self._faults.append(f"A port is no longer served: {error!r}")
 
     def _note_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self._faults.append(f"{context.get('message')}: {context.get('exception')!r}")

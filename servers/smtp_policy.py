@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mailtap.servers.mailbox import MailboxFull
 from mailtap.servers.service import LAB_DOMAIN
 
 if TYPE_CHECKING:
-    from aiosmtpd.smtp import Envelope, Session
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
     from mailtap.servers.accounts import Accounts
     from mailtap.servers.limits import Limits
     from mailtap.servers.mailbox import Mailboxes
-    from mailtap.servers.smtp import LabSmtp
 
 MAIL_OCTETS: Final = 512 + 26 + 10  # RFC 5321, section 4.5.3.1.4; RFC 1870, section 3; RFC 6531, section 3.1
+
+
+class LeavingServer(Protocol):
+    """A server's session that can be told that its client left in good order."""
+
+    finished: bool
 
 
 class SmtpPolicy:
@@ -31,7 +36,7 @@ class SmtpPolicy:
         self._limits = limits
 
     async def handle_EHLO(  # noqa: N802  # aiosmtpd's name for it
-        self, server: LabSmtp, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+        self, server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         """Accept the greeting; drop an empty list of mechanisms, which would be no list at all."""
         session.host_name = hostname
@@ -40,7 +45,7 @@ class SmtpPolicy:
 
     async def handle_RCPT(  # noqa: N802
         self,
-        _server: LabSmtp,
+        _server: SMTP,
         _session: Session,
         envelope: Envelope,
         address: str,
@@ -57,12 +62,12 @@ class SmtpPolicy:
         return "250 2.1.5 OK"
 
     async def handle_VRFY(  # noqa: N802
-        self, _server: LabSmtp, _session: Session, _envelope: Envelope, _address: str
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _address: str
     ) -> str:
         """Tell nobody who has a mailbox here (RFC 5321, section 7.3)."""
         return "252 2.1.5 Send it and see"
 
-    async def handle_DATA(self, _server: LabSmtp, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Store the message for each recipient, or for none."""
         accounts = [self.accounts.at_address(address) for address in envelope.rcpt_tos]
         content = envelope.original_content or b""
@@ -73,7 +78,7 @@ class SmtpPolicy:
             return "452 4.2.2 Mailbox full"
         return "250 2.0.0 Delivered"
 
-    async def handle_QUIT(self, server: LabSmtp, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+    async def handle_QUIT(self, server: LeavingServer, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
         """Note that the client left in good order."""
         server.finished = True
         return "221 2.0.0 Goodbye"

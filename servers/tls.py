@@ -16,7 +16,8 @@ LAB_NAMES: Final = (LAB_HOST, "localhost", "127.0.0.1", "::1")
 class LabCertificates:
     """A certificate authority made for this run only, and one server certificate signed by it.
 
-    The private keys live in memory and die with the object.
+    The private keys live in memory and die with the object; OpenSSL takes the server's only from a file,
+    which is there for as long as `server_context` runs, in the folder for temporary files, for this user.
 
     Args:
         names: the host names and IP addresses that the server certificate is for.

@@ -7,9 +7,14 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# A property that holds must not fail because the machine was busy; a stuck one meets pytest's own timeout.
+settings.register_profile("mailtap", deadline=None)
+settings.load_profile("mailtap")
 
 # Set where everything that tests need is installed: then a skip is a failure, unless its reason begins
 # with "only" ("only for an ordinary user: root may write everywhere").

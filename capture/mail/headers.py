@@ -63,7 +63,10 @@ def places(head: bytes, name: bytes) -> Iterator[tuple[int, int]]:
 def addresses(raw: bytes) -> list[str]:
     """Return the addresses of a From, To or Cc field without the names in it (RFC 5322, section 3.4)."""
     unfolded = charsets.decode(_FOLD.sub(b"", raw[:HEADER_LIMIT]))
-    found = [address for _, address in getaddresses([unfolded]) if address]
+    try:
+        found = [address for _, address in getaddresses([unfolded]) if address]
+    except RecursionError:  # comments nested too deep for some Python versions
+        found = []
     return found or _ADDRESS.findall(unfolded)
 
 

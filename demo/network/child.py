@@ -40,7 +40,12 @@ def attempt(step: Callable[[], object], patience: float) -> None:
 def _fork(step: Callable[[], object], patience: float) -> None:
     """Fork, hear the child's answer, and see it end."""
     answer, answering = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:  # no room for one more process
+        os.close(answer)
+        os.close(answering)
+        raise NamespaceError(Step.ATTEMPT, error) from error
     if child == 0:
         _answer(step, answering)
     os.close(answering)
@@ -58,9 +63,16 @@ def _answer(step: Callable[[], object], pipe: int) -> NoReturn:
         step()
         os.write(pipe, b"works")
     except NamespaceError as error:
-        os.write(pipe, f"{error.step} {error.errno or 0} {error.error}".encode())
+        _write(pipe, error)
+    except Exception as error:  # noqa: BLE001  # the parent is told, and goes on with the next rung
+        _write(pipe, NamespaceError(Step.ATTEMPT, f"{type(error).__name__}: {error}"))
     finally:
         os._exit(0)  # nothing of the parent's: no buffers flushed, no clean-up handlers
+
+
+def _write(pipe: int, error: NamespaceError) -> None:
+    text = f"{error.step} {error.errno or 0} {error.error}"
+    os.write(pipe, text.encode(errors="replace")[: select.PIPE_BUF])
 
 
 def _raise_answer(pipe: int, patience: float) -> None:

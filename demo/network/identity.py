@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -57,17 +58,17 @@ def could_read(identity: Identity, files: Iterable[Path]) -> bool:
         files: what to try.
     """
     groups, group = os.getgroups(), os.getegid()
-    try:
-        os.setgroups(identity.groups)
-        os.setegid(identity.gid)
-        os.seteuid(identity.uid)
+    with ExitStack() as back:  # only what could be given up is taken back
+        try:
+            os.setgroups(identity.groups)
+            back.callback(os.setgroups, groups)
+            os.setegid(identity.gid)
+            back.callback(os.setegid, group)
+            os.seteuid(identity.uid)
+            back.callback(os.seteuid, 0)
+        except OSError:  # a root without these capabilities, as in a container
+            return False
         return all(os.access(file, os.R_OK, effective_ids=True) for file in files)
-    except OSError:
-        return False
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 def become(identity: Identity, *, listening: bool) -> None:

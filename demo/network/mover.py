@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from mailtap.capture.model import Direction, Endpoint
 from mailtap.demo.network.frames import OTHER, Connection
+from mailtap.servers.listener import listen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,10 @@ HOST: Final = "127.0.0.1"
 # What connect(2) on a socket that does not wait returns where nothing is wrong.
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
 
-_MOST_LINKS: Final = 200  # further clients wait in the system's queue
+# Further clients wait in the system's queue. A link takes two descriptors here, and may take two more where
+# its ends are in the same process; macOS allows a process 256.
+_MOST_LINKS: Final = 60
+_PAUSE: Final = 0.1  # seconds after which to try again where nobody can be let in
 _PIECE: Final = 16 * 1024  # bytes
 _END: Final = b"\0"  # a word to the thread: take no more connections
 _LOOK: Final = b"\1"  # a word to the thread: somebody waits for quiet
@@ -78,24 +82,27 @@ class Mover:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._targets: dict[socket.socket, tuple[str, int]] = {}  # by listening socket
         self._links: set[Link] = set()
+        self._exhausted = False  # nobody can be let in for now
         self._patience = 0.0
         self._deadline: float | None = None
         self._waiting: deque[threading.Event] = deque()  # who waits for quiet
 
     def listen(self, port: int, target: tuple[str, int], host: str = HOST) -> tuple[str, int]:
-        """Listen for connections to one server, on another port where this one is taken; return where."""
-        try:
-            listener = socket.create_server((host, port))
-        except OSError:
-            listener = socket.create_server((host, 0))
-        listener.settimeout(0)
+        """Listen for connections to one server; return where.
+
+        Raises:
+            PortTaken: another program listens there.
+            ServersError: this system does not let this program listen there.
+            OSError: it does not let it listen at all.
+        """
+        listener = listen(host, port)
         self._targets[listener] = target
         return host, listener.getsockname()[1]
 
     def run(self) -> None:
         """Move bytes until told to end: the thread's whole life."""
         try:
-            while self._deadline is None or (self._links and time.monotonic() < self._deadline):
+            while self._deadline is None or (self._busy() and time.monotonic() < self._deadline):
                 self._turn()
         except Exception as error:  # noqa: BLE001  # kept, and told by stop()
             self.failure = error
@@ -128,56 +135,76 @@ class Mover:
             opened.close()
         self._selector.close()
 
+    def _busy(self) -> bool:
+        """Return whether there are clients that are served, or wait to be."""
+        return bool(self._links or self._targets)
+
+    def _has_room(self) -> bool:
+        return len(self._links) < _MOST_LINKS and not self._exhausted
+
     def _turn(self) -> None:
         """Wait for something to happen, and see to it."""
-        room = len(self._links) < _MOST_LINKS
+        room = self._has_room()
         for listener in self._targets:
             self._watch(listener, selectors.EVENT_READ * room, None)
-        happened = self._selector.select(self._timeout())
+        timeout, self._exhausted = self._timeout(), False
+        happened = self._selector.select(timeout)
         if not happened and self._quiet():
             while self._waiting:
                 self._waiting.popleft().set()
         for key, events in happened:
             if key.fileobj is self._woken:
                 if _END in self._woken.recv(_PIECE):
-                    self._stop_listening()
+                    self._deadline = time.monotonic() + self._patience
             elif key.data is not None:
                 link, side = key.data
                 self._serve(link, side, events)
             elif key.fileobj in self._targets:
                 self._accept(key.fileobj)
+        if self._deadline is not None:
+            self._stop_listening()
 
     def _timeout(self) -> float | None:
-        """Return how long to wait for something to happen: not at all where somebody waits for quiet."""
+        """Return how many seconds to wait for something to happen: none where somebody waits for quiet."""
         if self._waiting and self._quiet():
             return 0.0
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        limits = [_PAUSE] if self._exhausted else []
+        if self._deadline is not None:
+            limits.append(max(0.0, self._deadline - time.monotonic()))
+        return min(limits, default=None)
 
     def _quiet(self) -> bool:
         """Return whether every piece that was read has been handed on."""
         return all(link.connected and not any(link.pending.values()) for link in self._links)
 
     def _stop_listening(self) -> None:
-        """Take the connections that have been made already, and no more."""
+        """Take the connections that have been made already, as far as there is room, and no more."""
         for listener in tuple(self._targets):
-            while self._accept(listener):
+            while self._has_room() and self._accept(listener):
                 pass
-            self._watch(listener, 0, None)
-            listener.close()
-        self._targets.clear()
-        self._selector.unregister(self._woken)
-        self._deadline = time.monotonic() + self._patience
+            if self._has_room():
+                del self._targets[listener]
+                self._watch(listener, 0, None)
+                listener.close()
 
     def _accept(self, listener: socket.socket) -> bool:
-        """Take one connection and begin its twin; return whether there was one."""
+        """Take one connection and begin its twin; return whether there was one, and room for both."""
+        # The twin's socket first: a client once accepted could not be put back into the queue.
+        server: socket.socket | None = None
         try:
+            server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             client, address = listener.accept()
-        except BlockingIOError:
+        except OSError as error:
+            if server is not None:
+                server.close()
+            # Most likely no descriptors are left, until a link ends. Whatever it is, it may be there
+            # again at once.
+            self._exhausted = not isinstance(error, BlockingIOError)
             return False
-        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         for end in (client, server):
             end.settimeout(0)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):  # as where the client has reset the connection already
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         frames = Connection(Endpoint(*address), Endpoint(*listener.getsockname()))
         link = Link(client, server, frames)
         self._links.add(link)

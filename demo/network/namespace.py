@@ -48,6 +48,7 @@ class Step(StrEnum):
     FILES = "files"  # inside it, the program's own files can no longer be read
     RELAY = "relay"  # not even a connection to itself was allowed
     TIME = "time"  # no answer in time
+    ATTEMPT = "attempt"  # it could not even be tried
 
 
 class NamespaceError(Exception):

@@ -62,6 +62,14 @@ OBSTACLES: Final[dict[tuple[Step, int | None], tuple[str, str]]] = {
         N_("The system did not answer in time."),
         N_("Try again when the machine is less busy."),
     ),
+    (Step.ATTEMPT, None): (
+        N_("It could not be tried, because of an error that nobody foresaw."),
+        "",
+    ),
+    (Step.ATTEMPT, errno.EAGAIN): (
+        N_("The system does not let this user start one more process."),
+        N_("End some programs, or raise the limit (ulimit -u)."),
+    ),
     (Step.RELAY, None): (
         N_("The system does not let this program listen on 127.0.0.1, not even for itself."),
         N_("Allow local TCP connections: a sandbox or a firewall forbids them."),

@@ -13,6 +13,8 @@ from mailtap.capture.live import Recording
 from mailtap.capture.model import Packet
 from mailtap.demo.network.frames import ETHERNET
 from mailtap.demo.network.mover import HOST, Mover
+from mailtap.demo.network.ports import alternatives, remark
+from mailtap.servers import PortTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -42,6 +44,7 @@ class Relay:
             keep: whether to keep the packets for the recording.
         """
         self.endpoints: dict[str, tuple[str, int]] = {}
+        self.remarks: tuple[str, ...] = ()
         self._targets = dict(targets)
         self._ports = dict(ports or {})
         self._host = host
@@ -53,13 +56,15 @@ class Relay:
     def start(self) -> None:
         """Listen for each server; `endpoints` then says where.
 
+        Where another program holds a port, one close by is taken; `remarks` then says who holds it.
+
         Raises:
-            OSError: the system does not let this program listen.
+            OSError: the system does not let this program listen; also ServersError.
         """
         self._mover = Mover(self._notebook)
         try:
             for name, target in self._targets.items():
-                self.endpoints[name] = self._mover.listen(self._ports.get(name, 0), target, self._host)
+                self.endpoints[name] = self._listen(self._mover, self._ports.get(name, 0), target)
             self._thread = threading.Thread(target=self._mover.run, name="mailtap-relay", daemon=True)
             self._thread.start()
         except BaseException:
@@ -78,6 +83,15 @@ class Relay:
             raise RuntimeError("Call start() before so_far().")
         caught_up = self._mover.catch_up(patience)
         return self._notebook.recording(self._mover.failure, caught_up=caught_up)
+
+    def _listen(self, mover: Mover, wanted: int, target: tuple[str, int]) -> tuple[str, int]:
+        for port in (wanted, *alternatives(wanted, self._ports.values())):
+            try:
+                return mover.listen(port, target, self._host)
+            except PortTaken as taken:
+                if port == wanted:
+                    self.remarks += (remark(taken),)
+        raise AssertionError("any port at all is never taken")
 
     def stop(self, patience: float = PATIENCE) -> Recording:
         """Take no more connections, wait for the open ones to end, and stop.

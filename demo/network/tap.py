@@ -34,6 +34,11 @@ class Tap:
         """Return what has been heard until now, and go on: everything sent before this call is in it."""
         return self._listener.so_far()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is worth saying about it, in plain English."""
+        return self._listener.remarks if isinstance(self._listener, Relay) else ()
+
     def finish(self) -> Recording:
         """Stop listening; everything that was sent before this call is in the recording.
 

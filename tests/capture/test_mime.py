@@ -59,6 +59,8 @@ def test_header_text(raw: bytes, text: str) -> None:
         pytest.param(b"team: a@example.org, b@example.org;", ["a@example.org", "b@example.org"], id="group"),
         pytest.param(b"undisclosed-recipients:;", [], id="nobody"),
         pytest.param(b"a@example.org <b@example.org", ["a@example.org", "b@example.org"], id="broken"),
+        pytest.param(b"(" * 500, [], id="comments-too-deep"),
+        pytest.param(b"(" * 60_000 + b" a@example.org", ["a@example.org"], id="an-address-deep-down"),
     ],
 )
 def test_addresses(raw: bytes, expected: list[str]) -> None:

@@ -205,3 +205,14 @@ def test_the_user_behind_sudo(environment: dict[str, str], expected: Identity | 
 def test_elsewhere_there_are_no_private_networks() -> None:
     with pytest.raises(NamespaceError, match="system"):
         namespace.enter_private_network()
+
+
+def test_a_root_that_cannot_change_groups_could_read_nothing_and_is_left_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    for name in ("setgroups", "setegid", "seteuid"):
+        monkeypatch.setattr(os, name, refuse)
+    assert not identity.could_read(identity.Identity(1, 1, (1,)), [Path("/")])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,6 +24,7 @@ from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Direction, Endpoint, Packet, Segment
 from mailtap.capture.sinks import write_pcap
 from mailtap.demo.network.frames import MSS, Connection
+from mailtap.demo.network.ports import alternatives
 from mailtap.demo.network.relay import Relay
 
 if TYPE_CHECKING:
@@ -252,6 +255,64 @@ def test_more_clients_than_it_serves_at_once_are_all_served() -> None:
     assert recording.complete
 
 
+def test_many_connections_open_at_once_are_all_served_and_none_is_reset() -> None:
+    with ExitStack() as stack:
+        relay, endpoint = stack.enter_context(relayed(echo))
+        clients = [stack.enter_context(socket.create_connection(endpoint, timeout=30)) for _ in range(150)]
+        for number, client in enumerate(clients):
+            client.sendall(b"client %d" % number)
+            client.shutdown(socket.SHUT_WR)
+        stopper = threading.Thread(target=relay.stop, args=(30,))
+        stopper.start()  # most of them wait in the queue even now
+        assert [read_all(client) for client in clients] == [b"client %d" % number for number in range(150)]
+        stopper.join(30)
+        recording = relay.stop()
+    assert recording.complete
+    assert not any(s.flags & RST for s in segments(recording))
+
+
+# Room for a few links only; who waits must be let in when others end.
+SHORT_OF_DESCRIPTORS = """
+import os, resource, sys
+from mailtap.demo.network.relay import Relay
+relay = Relay({"server": ("127.0.0.1", int(sys.argv[1]))})
+relay.start()
+used = len(os.listdir("/dev/fd"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (used + 9, used + 9))
+print(relay.endpoints["server"][1], flush=True)
+sys.stdin.readline()
+recording = relay.stop()
+print(recording.problem, len(recording.packets), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only where a process has a limit of descriptors")
+def test_when_descriptors_run_out_nobody_is_reset_and_all_are_served_in_turn() -> None:
+    with (
+        relayed(echo) as (direct, _),
+        subprocess.Popen(
+            [sys.executable, "-c", SHORT_OF_DESCRIPTORS, str(direct._targets["server"][1])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as program,
+        ExitStack() as stack,
+    ):
+        assert program.stdin is not None
+        assert program.stdout is not None
+        endpoint = ("127.0.0.1", int(program.stdout.readline()))
+        clients = [stack.enter_context(socket.create_connection(endpoint, timeout=20)) for _ in range(12)]
+        for client in clients:
+            client.sendall(b"hello")
+        for client in clients:  # while the later ones wait, the earlier ones are still open
+            assert client.recv(5) == b"hello"
+            client.shutdown(socket.SHUT_WR)
+            assert read_all(client) == b""
+        said, _ = program.communicate("\n", timeout=20)
+    packets = 12 * (3 + 2 * 2 + 2 * 2)
+    assert said == f" {packets}\n"
+
+
 def test_a_connection_still_open_at_the_end_is_reset_and_nothing_is_left() -> None:
     with relayed(echo) as (relay, endpoint):
         with socket.create_connection(endpoint, timeout=10) as client:
@@ -286,10 +347,30 @@ def test_clients_that_had_connected_before_the_end_are_still_served() -> None:
 
 def test_the_wanted_port_is_taken_where_it_is_free_and_another_where_not() -> None:
     free = _unused_port()
-    with relayed(echo, ports={"server": free}) as (_, endpoint):
+    with relayed(echo, ports={"server": free}) as (relay, endpoint):
         assert endpoint == ("127.0.0.1", free)
-        with relayed(echo, ports={"server": free}) as (_, other):
-            assert other[1] != free
+        assert relay.remarks == ()
+        with relayed(echo, ports={"server": free}) as (second, other):
+            assert free < other[1] <= free + 9, "one close by"
+            (remark,) = second.remarks
+    assert f"Port {free} on 127.0.0.1 is taken by" in remark
+    assert f"(process {os.getpid()})" in remark
+    assert "goes on with another" in remark
+
+
+def test_only_a_taken_port_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: socket.socket, _address: object) -> None:
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    relay = Relay({"server": ("127.0.0.1", 1)}, ports={"server": _unused_port()})
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(OSError, match="No buffer space"):
+        relay.start()
+
+
+def test_ports_close_by_come_first_and_then_any() -> None:
+    assert list(alternatives(10110, {10110, 10112})) == [10111, *range(10113, 10120), 0]
+    assert list(alternatives(65534)) == [65535, 0]
 
 
 def _unused_port() -> int:

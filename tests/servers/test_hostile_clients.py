@@ -247,7 +247,7 @@ def test_client_that_vanishes_in_retr_leaves_the_maildrop_unlocked(besieged):
     peer = RawPeer(besieged.endpoints[POP3])
     log_in(peer)
     peer.send(b"DELE 1\r\nRSET\r\n" + b"RETR 1\r\n" * 100 + b"DELE 1\r\n")
-    peer.read_until(b"Message follows")
+    peer.read_until(b" octets")
     peer.vanish()
     assert besieged.wait_idle(PATIENCE)
     assert len(besieged.mailboxes["taro"].messages) == 1

@@ -96,7 +96,7 @@ S: +OK 2 21
 C: NOOP
 S: +OK Nothing done
 C: RETR 1
-S: +OK Message follows
+S: +OK 36 octets
 S: Subject: one
 S:
 S: first
@@ -133,12 +133,12 @@ S: +OK 2 57
         LOGIN
         + """
 C: TOP 1 0
-S: +OK Message follows
+S: +OK 16 octets
 S: Subject: one
 S:
 S: .
 C: TOP 1 2
-S: +OK Message follows
+S: +OK 29 octets
 S: Subject: one
 S:
 S: first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -25,6 +27,7 @@ from mailtap.servers import (
     ServersError,
     Service,
     ToyServers,
+    runner,
 )
 from mailtap.servers import listener as listener_module
 
@@ -269,6 +272,61 @@ def test_importing_the_nouns_is_cheap():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert done.stdout.strip() == b"[]"
+
+
+def test_a_session_that_cannot_be_made_is_a_fault_and_the_next_client_is_served(monkeypatch):
+    making = runner.Pop3Protocol
+
+    def fail_once(*arguments, **options):
+        monkeypatch.setattr(runner, "Pop3Protocol", making)
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(runner, "Pop3Protocol", fail_once)
+    with ToyServers([POP3], accounts=[TARO]) as servers:
+        with raw_peer(servers.endpoints[POP3]) as peer:
+            assert peer.read_to_end() == b""
+        assert servers.wait_idle(10, sessions=1)
+        assert servers.sessions[POP3].aborted == 1
+        with raw_peer(servers.endpoints[POP3]) as peer:
+            assert peer.line().startswith(b"+OK")
+        assert servers.wait_idle(10, sessions=2)
+    (fault,) = servers.faults
+    assert "out of order" in fault
+
+
+def test_a_desk_that_died_is_a_fault(monkeypatch):
+    died = threading.Event()
+
+    async def die(_reception):
+        died.set()
+        raise RuntimeError("gone")
+
+    monkeypatch.setattr(runner.Reception, "receive", die)
+    with ToyServers([POP3], accounts=[TARO]) as servers:
+        assert died.wait(10)
+    (fault,) = servers.faults
+    assert "gone" in fault
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EINVAL, errno.EPERM], ids=errno.errorcode.get)
+def test_a_port_that_cannot_accept_does_not_spin(monkeypatch, number):
+    tries, enough = [], threading.Event()
+
+    class Loop(asyncio.SelectorEventLoop):
+        async def sock_accept(self, _sock):
+            tries.append(self.time())
+            if len(tries) >= 3:
+                enough.set()
+            raise OSError(number, "no")
+
+    def run(main):
+        with asyncio.Runner(loop_factory=Loop) as loop:
+            loop.run(main)
+
+    monkeypatch.setattr(runner.asyncio, "run", run)
+    with ToyServers([POP3], accounts=[TARO]):
+        assert enough.wait(10)
+    assert tries[2] - tries[0] > 0.1
 
 
 def test_account_of_another_alphabet_logs_in():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import peers
 import pytest
+from spellings import spellings
 from toylab import HANAKO, LETTER, PASSWORD_ONLY, SERVICES, TARO
 
 from mailtap.capture import Leak, listen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mailtap.servers import Account, ToyServers
 
 SENDER, RECIPIENT = "hanako@lab.example", "taro@lab.example"
+DIGESTS = {"APOP", "CRAM-MD5"}
 SUBJECT, BODY = "梅の花", "梅の花が咲きました。"
 
 
@@ -99,9 +101,20 @@ def right_digest(leak: Leak, password: str) -> str:
 def assert_nothing_but_a_name(recording: Recording, leaks: list[Leak], password: str) -> None:
     assert {leak.field for leak in leaks} <= {Field.SERVER_NAME}
     assert values(leaks, Field.SERVER_NAME) <= {"localhost"}
+    assert not found(recording, password)
+    assert not found(recording, BODY)
+
+
+def assert_the_same_search_finds(recording: Recording, mechanism: str, password: str) -> None:
+    """Assert, of a session in clear, that the search which finds nothing inside TLS would have found it."""
+    assert found(recording, BODY)
+    assert bool(found(recording, password)) is (mechanism not in DIGESTS)
+
+
+def found(recording: Recording, secret: str) -> list[str]:
+    """Return the spellings in which a secret stands in the packets."""
     wire_bytes = b"".join(packet.data for packet in recording.packets)
-    assert password.encode() not in wire_bytes
-    assert BODY.encode() not in wire_bytes
+    return [name for name, octets in spellings(secret).items() if octets in wire_bytes]
 
 
 @pytest.mark.parametrize(("client", "security", "mechanism"), ways(peers.SUBMIT_WAYS))
@@ -114,6 +127,7 @@ def test_a_client_that_submits(overhear, lab, client, security, mechanism):
     if security != "plain":
         assert_nothing_but_a_name(recording, leaks, HANAKO.password)
         return
+    assert_the_same_search_finds(recording, mechanism, HANAKO.password)
     assert_login_heard(leaks, mechanism, HANAKO)
     assert values(leaks, Field.SENDER) == {SENDER}
     assert values(leaks, Field.RECIPIENT) == {RECIPIENT}
@@ -132,6 +146,7 @@ def test_a_client_that_fetches(overhear, lab, client, security, mechanism):
     if security != "plain":
         assert_nothing_but_a_name(recording, leaks, TARO.password)
         return
+    assert_the_same_search_finds(recording, mechanism, TARO.password)
     assert_login_heard(leaks, mechanism, TARO)
     assert values(leaks, Field.SUBJECT) == {SUBJECT}
     assert {body.splitlines()[0] for body in values(leaks, Field.BODY)} == {BODY}

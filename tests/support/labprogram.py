@@ -83,7 +83,9 @@ def main(arguments: list[str]) -> None:
         interrupt_at(arguments[1], int(arguments[2]))
         arguments = arguments[3:]
     lab = enter(choose(Rung(arguments[0]) if arguments else None).rung)
-    with socket.create_server(("127.0.0.1", lab.port_for(110))) as listener:
+    # On the host's own loopback any port will do: others may hold the telling one.
+    port = lab.port_for(110) if lab.real_ports else 0
+    with socket.create_server(("127.0.0.1", port)) as listener:
         server = threading.Thread(target=serve, args=(listener,), daemon=True)
         server.start()
         with lab.tap({"pop3": listener.getsockname()}) as tap:

@@ -1,0 +1,144 @@
+"""What `mailtap servers` prints lets a mail program in, and its tap tells what was overheard."""
+
+from __future__ import annotations
+
+import json
+import poplib
+import signal
+import smtplib
+import ssl
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import lessons
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+START = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mailtap.demo.command import main
+sys.exit(main(["servers", *sys.argv[1:]]))
+"""
+COUNT = {"all": 4, "plain": 2, "apop": 2, "starttls": 2, "tls": 2}
+SECURITY = {
+    "all": {"starttls", "tls"},
+    "plain": {"plain"},
+    "apop": {"plain"},
+    "starttls": {"starttls"},
+    "tls": {"tls"},
+}
+
+
+@contextmanager
+def servers(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the servers, and end them."""
+    with subprocess.Popen(
+        [sys.executable, "-c", START, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=lessons.environment(),
+    ) as program:
+        try:
+            yield program
+        finally:
+            program.send_signal(signal.SIGINT)
+            program.wait(20)
+
+
+def read_objects(program: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
+    assert program.stdout is not None
+    return [json.loads(program.stdout.readline()) for _ in range(count)]
+
+
+def read_until(program: subprocess.Popen[str], text: str) -> str:
+    assert program.stdout is not None
+    said = ""
+    while text not in said:
+        line = program.stdout.readline()
+        assert line, said
+        said += line
+    return said
+
+
+def log_in(setting: dict[str, Any]) -> None:
+    """Log in with what was printed, as its security column says."""
+    trust = ssl.create_default_context(cafile=setting["ca"]) if setting["ca"] else None
+    host, port = setting["host"], setting["port"]
+    if setting["protocol"] == "smtp":
+        secure = setting["security"] == "tls"
+        smtp = smtplib.SMTP_SSL(host, port, context=trust) if secure else smtplib.SMTP(host, port)
+        with smtp:
+            if setting["security"] == "starttls":
+                smtp.starttls(context=trust)
+            assert smtp.login(setting["username"], setting["password"])[0] == 235
+        return
+    secure = setting["security"] == "tls"
+    pop3 = poplib.POP3_SSL(host, port, context=trust) if secure else poplib.POP3(host, port)
+    if setting["security"] == "starttls":
+        pop3.stls(trust)
+    if "USER/PASS" in setting["logins"]:
+        pop3.user(setting["username"])
+        pop3.pass_(setting["password"])
+    else:
+        pop3.apop(setting["username"], setting["password"])
+    assert pop3.stat()[0] == 1
+    pop3.quit()
+
+
+@pytest.mark.parametrize("offer", COUNT)
+def test_each_printed_setting_lets_a_client_in(offer: str, tmp_path: Path) -> None:
+    options = [] if offer == "all" else [f"--{offer}"]
+    with servers("--json", "--ca", str(tmp_path / "ca.pem"), *options) as program:
+        settings = read_objects(program, COUNT[offer])
+        for setting in settings:
+            log_in(setting)
+    assert {setting["security"] for setting in settings} == SECURITY[offer]
+    assert {setting["protocol"] for setting in settings} == {"smtp", "pop3"}
+    assert (tmp_path / "ca.pem").exists() is (offer not in {"plain", "apop"})
+
+
+def test_the_table_says_what_is_offered_and_how_to_be_overheard() -> None:
+    with servers() as program:
+        said = read_until(program, "Ctrl-C")
+    assert said.count("none or STARTTLS") == 2
+    assert said.count("SSL/TLS ") >= 2
+    assert 'choose security "none"' in said
+    assert "--ca FILE keeps it" in said
+    assert "sakura2024" in said
+    with servers("--plain", "--mask") as program:
+        said = read_until(program, "Ctrl-C")
+    assert "Certificate" not in said
+    assert "sakura2024" not in said
+    assert "Without --mask" in said
+
+
+def test_the_tap_tells_connections_apart_and_what_was_refused() -> None:
+    with servers("--tap", "--plain") as program:
+        said = read_until(program, "as it happens")
+        port = int(next(line for line in said.splitlines() if "POP3" in line).split("│")[3])
+        pop3 = poplib.POP3("127.0.0.1", port)
+        pop3.user("taro")
+        with pytest.raises(poplib.error_proto):
+            pop3.pass_("wrong")
+        pop3.close()
+        read_until(program, "password: wrong (refused)")
+        pop3 = poplib.POP3("127.0.0.1", port)
+        pop3.user("taro")
+        pop3.pass_("fujisan2023")
+        pop3.quit()
+        said = read_until(program, "password: fujisan2023\n")
+    assert "POP3 B  password" in said
+
+
+def test_a_certificate_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    with servers("--ca", str(tmp_path / "none" / "ca.pem")) as program:
+        assert program.stderr is not None
+        assert "choose another file with --ca" in program.stderr.read()
+        assert program.wait(20) == 1
