@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mailtap.capture.language import N_
@@ -67,7 +68,7 @@ class LinePrinter:
 
 
 class TablePrinter:
-    """Prints one table for a capture file when it has ended, and the notes below it."""
+    """Prints one table for a capture file when it has ended, and the notes below it and aside."""
 
     def __init__(  # noqa: PLR0913  # all of it is where and how to print
         self, out: TextIO, aside: TextIO, say: Say, heading: str, *, mask: bool, width: int
@@ -97,9 +98,9 @@ class TablePrinter:
         self._table()
         if not self._printed:
             print(self._say(NOTHING), file=self._out)
+        for stream in _apart(self._out, self._aside) if self._notes else ():
+            print("\n".join(self._notes), file=stream, flush=True)
         self._out.flush()
-        for note in self._notes:
-            print(note, file=self._aside)
 
     def _table(self) -> None:
         """Print the connections and what leaked on each, as far as it is known."""
@@ -118,3 +119,12 @@ class TablePrinter:
 
 
 NOTHING = N_("Nothing leaked that this listener can hear.")
+
+
+def _apart(out: TextIO, aside: TextIO) -> tuple[TextIO, ...]:
+    """Return both streams, or one where both lead to the same place: nobody needs to be told twice."""
+    try:
+        same = os.path.sameopenfile(out.fileno(), aside.fileno())
+    except (OSError, ValueError):  # a stream that is no file's
+        same = False
+    return (out,) if same else (out, aside)

@@ -46,7 +46,7 @@ _ADVICE = {
 
 
 class SinkError(Exception):
-    """A capture file could not be written; the message says why and what to do."""
+    """A file could not be written; the message says why and what to do."""
 
 
 def write_pcap(path: str | os.PathLike[str], packets: Iterable[Packet]) -> None:
@@ -141,8 +141,13 @@ def _whole_file(path: Path) -> Iterator[IO[bytes]]:
             with _replacement(path.resolve()) as file:  # a symbolic link stays one; its target is written
                 yield file
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, f"{error.strerror or error}. Give another path")
-        raise SinkError(f"Cannot write {path}: {advice}.") from error
+        raise SinkError(advice(path, error)) from error
+
+
+def advice(path: Path, error: OSError) -> str:
+    """Return why a path could not be written, and what to do."""
+    what = _ADVICE.get(error.errno or 0, f"{error.strerror or error}. Give another path")
+    return f"Cannot write {path}: {what}."
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def read_pcapng(stream: ByteStream) -> Iterator[Packet | Note]:
         kind, length = struct.unpack_from(reader.order + "II", stream.data, stream.at)
         if length < (_LEAST_SECTION if kind == _SECTION_HEADER else _LEAST_BLOCK) or length % 4:
             yield damaged(
-                N_("At byte {offset} a block claims to have {length} bytes; the rest is not readable."),
+                N_("At byte {offset} a block claims to have {length:,} bytes; the rest is not readable."),
                 begin,
                 length=length,
             )
@@ -168,7 +168,7 @@ def _packet(reader: _Reader, head: _Head, size: int, length: int) -> Iterator[Pa
     begin = reader.stream.offset
     if head.captured > min(length - size - 4, LONGEST_PACKET):
         yield damaged(
-            N_("At byte {offset}, packet {packet} claims to have {length} bytes; it is left out."),
+            N_("At byte {offset}, packet {packet} claims to have {length:,} bytes; it is left out."),
             begin,
             packet=reader.number,
             length=head.captured,
