@@ -30,6 +30,7 @@ _TSRESOL = 9
 _TSOFFSET = 14
 _MICROSECONDS = 6
 _NANOSECONDS = 1_000_000_000
+_FIRST_TIME, _LAST_TIME = -(1 << 63), (1 << 63) - 1  # 64 bits of nanoseconds, the years 1677 to 2262
 
 
 class _Interface(NamedTuple):
@@ -188,6 +189,7 @@ def _packet(reader: _Reader, head: _Head, size: int, length: int) -> Iterator[Pa
     of = reader.interfaces[head.interface]
     start = reader.stream.at + size
     time_ns = (head.high << 32 | head.low) * _NANOSECONDS // of.ticks + of.offset * _NANOSECONDS
+    time_ns = min(max(time_ns, _FIRST_TIME), _LAST_TIME)
     # Padding and the second length are left unread: through a pipe they may be long in coming.
     data = reader.stream.data[start : start + head.captured]
     yield Packet(reader.number, time_ns, of.link_type, data, head.original)
