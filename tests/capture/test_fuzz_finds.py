@@ -16,7 +16,9 @@ from targets import TARGETS  # noqa: E402
 FINDS = [(path.parent.name, path) for path in sorted((FUZZ / "finds").glob("*/*"))]
 
 
-@pytest.mark.parametrize(("name", "path"), [pytest.param(*each, id=f"{each[0]}-{each[1].name[:20]}") for each in FINDS])
+@pytest.mark.parametrize(
+    ("name", "path"), [pytest.param(*each, id=f"{each[0]}-{each[1].name[:20]}") for each in FINDS]
+)
 def test_what_was_found_is_mended(name: str, path: Path) -> None:
     TARGETS[name](path.read_bytes())
 

@@ -19,7 +19,7 @@ SUPPORT = HERE.parent / "support"
 def main(seconds: str, *names: str) -> int:
     """Fuzz each target for so many seconds in a process of its own; return 1 where one failed."""
     sys.path.insert(0, str(SUPPORT))
-    from targets import TARGETS
+    from targets import TARGETS  # noqa: PLC0415  # importable once the path is set
 
     failed = [
         name for name in names or TARGETS if subprocess.call([sys.executable, __file__, "one", name, seconds])
@@ -30,11 +30,11 @@ def main(seconds: str, *names: str) -> int:
 
 def fuzz(name: str, seconds: str) -> None:
     """Fuzz one target; this never returns."""
-    import atheris
+    import atheris  # noqa: PLC0415  # the tests use this module without it
 
     sys.path.insert(0, str(SUPPORT))
     with atheris.instrument_imports(include=["mailtap.capture"]):
-        from targets import TARGETS
+        from targets import TARGETS  # noqa: PLC0415  # instrumented as it is imported
     corpus, finds = CORPUS / name, FINDS / name
     corpus.mkdir(parents=True, exist_ok=True)
     finds.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,8 @@ def fuzz(name: str, seconds: str) -> None:
 
 def seeds(name: str) -> list[bytes]:
     """Return what a target begins with: the golden dialogues, and what is built for the tests."""
-    import dialogue
-    import wire
+    import dialogue  # noqa: PLC0415  # importable once main or pytest has set the path
+    import wire  # noqa: PLC0415
 
     scripts = [dialogue.load(path) for path in sorted((HERE.parent / "capture" / "dialogues").glob("*.txt"))]
     talk = [[("CS"[who == "server"], text) for who, text in script.turns] for script in scripts]
