@@ -11,7 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check wheels lock catalogues format clean
+SECONDS ?= 60
+
+.PHONY: help demo test fuzz check wheels lock catalogues format clean
 
 help: ## this list
 	@echo "make demo-plain      see a password and a mail fall off the wire"
@@ -28,6 +30,10 @@ demo: $(VENV)/run ## every scenario, and the matrix of what leaked
 
 test: $(VENV)/dev ## the tests
 	$(BIN)/pytest $(ARGS)
+
+fuzz: $(VENV)/dev ## fuzz the listener, guided by coverage: SECONDS for each target (ARGS="smtp file" names some)
+	$(PIP) install --quiet --require-hashes --requirement requirements/fuzz.txt
+	$(BIN)/python tests/fuzz/run.py $(SECONDS) $(ARGS)
 
 check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues
 	$(BIN)/ruff check .

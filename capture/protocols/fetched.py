@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Heard, Malformed, MessageSeen
@@ -192,11 +193,26 @@ def _bracketed(words: Iterator[Word]) -> list[Word]:
 
 def _assembled(header: Heard | None, parts: list[tuple[Heard | None, Heard]]) -> Heard:
     """Return parts that were fetched one by one as a multipart message of our own."""
-    top = _CONTENT_FIELD.sub(b"", header.data).rstrip(b"\r\n") + b"\r\n" if header else b""
-    data = top + b"Content-Type: multipart/mixed; boundary=" + _BOUNDARY + b"\r\n\r\n"
-    spans: tuple[Span, ...] = header.spans if header else ()
+    opening = b"Content-Type: multipart/mixed; boundary=" + _BOUNDARY + b"\r\n\r\n"
+    pieces: list[Heard] = []
+    if header is not None:
+        top = _CONTENT_FIELD.sub(b"", header.data).rstrip(b"\r\n") + b"\r\n"
+        same = header.data.startswith(top)
+        pieces.append(Heard(top, header.cut(0, len(top)) if same else header.spans))
     for mime, part in parts:
-        data += b"--" + _BOUNDARY + b"\r\n" + (mime.data.rstrip(b"\r\n") + b"\r\n" if mime else b"") + b"\r\n"
-        data += part.data + b"\r\n"
-        spans += (mime.spans if mime else ()) + part.spans
-    return Heard(data + b"--" + _BOUNDARY + b"--\r\n", spans)
+        pieces.append(Heard(opening + b"--" + _BOUNDARY + b"\r\n", ()))
+        if mime is not None:
+            pieces.append(Heard(mime.data.rstrip(b"\r\n"), mime.cut(0, len(mime.data.rstrip(b"\r\n")))))
+            pieces.append(Heard(b"\r\n", ()))
+        pieces += [Heard(b"\r\n", ()), part]
+        opening = b"\r\n"
+    pieces.append(Heard(b"\r\n--" + _BOUNDARY + b"--\r\n", ()))
+    return _together(pieces)
+
+
+def _together(pieces: list[Heard]) -> Heard:
+    """Return values as one; those without a place are ours."""
+    starts = [0, *accumulate(len(piece.data) for piece in pieces)]
+    placed = tuple((at, piece) for at, piece in zip(starts, pieces, strict=False) if piece.spans)
+    spans = tuple(span for _, piece in placed for span in piece.spans)
+    return Heard(b"".join(piece.data for piece in pieces), spans, placed)
