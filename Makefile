@@ -16,7 +16,8 @@ STALE := $(if $(READY),,FORCE)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: FORCE help demo test test-pythons check wheels lock catalogues format clean
+SECONDS ?= 60
+.PHONY: FORCE help demo test test-pythons fuzz check wheels lock catalogues format clean
 
 help:
 	@echo "The lesson:"
@@ -41,6 +42,10 @@ test: $(VENV)/dev ## the tests
 
 test-pythons: $(VENV)/dev ## the tests under every other Python from 3.11 on that this machine has
 	$(BIN)/python tests/support/pythons.py $(ARGS)
+
+fuzz: $(VENV)/dev ## fuzz the listener, guided by coverage: SECONDS for each target (ARGS="smtp file" names some)
+	$(PIP) install --quiet --require-hashes --requirement requirements/fuzz.txt
+	$(BIN)/python tests/fuzz/run.py $(SECONDS) $(ARGS)
 
 check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues
 	$(BIN)/ruff check .

@@ -10,12 +10,14 @@ from argparse import BooleanOptionalAction
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from mailtap.capture.language import N_
+from mailtap.capture.keeping import Keeper
+from mailtap.capture.language import N_, explained
 from mailtap.capture.model import Field, Leak, Note
 from mailtap.capture.options import Parser, reader_language
 from mailtap.capture.pipeline import Listener, listen
 from mailtap.capture.printer import JsonPrinter, LinePrinter, TablePrinter
 from mailtap.capture.report import printable
+from mailtap.capture.sinks import SinkError
 from mailtap.capture.sources import read
 
 if TYPE_CHECKING:
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 
     from mailtap.capture.language import Say
     from mailtap.capture.live import LiveCapture
-    from mailtap.capture.model import Packet
+    from mailtap.capture.model import Mail, Packet
     from mailtap.capture.printer import Printer
 
 DONE, DAMAGED, USAGE, CANNOT_LISTEN, INTERRUPTED = 0, 1, 2, 3, 130
 
 _STDIN = "-"
+_LIVE = "live"
 _MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 _LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS))  # the toy servers' too
 _PIPE_WIDTH = 120  # columns of a table that no terminal limits
@@ -48,6 +51,7 @@ examples:
   tcpdump -i lo -w - | mailtap capture -  leaks as they happen
   mailtap capture --live                  the same, from this machine's loopback
   mailtap capture --mask session.pcap     passwords and digests as stars
+  mailtap capture --save mail x.pcap      messages and attachments as files
 
 exit codes:
   0 done   1 the input was damaged   2 usage, or a file could not be read
@@ -100,6 +104,11 @@ def _parser(say: Say) -> Parser:
     parser.add_argument("--json", action="store_true", help=say("one JSON object a line, for programs"))
     parser.add_argument("--mask", action="store_true", help=say("passwords, tokens and digests as stars"))
     parser.add_argument(
+        "--save",
+        metavar="DIR",
+        help=say("write messages (.eml) and attachments into this folder; nothing is overwritten"),
+    )
+    parser.add_argument(
         "--guess",
         action=BooleanOptionalAction,
         default=True,
@@ -123,6 +132,7 @@ class _Run:
         self._say = say
         self._damage = False
         self._words: Callable[[], Iterable[str]] | None = None
+        self._keeper: Keeper | None = None
 
     def run(self) -> int:
         """Do what was asked, and return the exit code."""
@@ -132,9 +142,25 @@ class _Run:
             return USAGE
         if options.guess and not self._load_words():
             return USAGE
-        if options.live:
-            return self._live()
-        readable = [self._file(name) for name in options.files]
+        try:
+            if options.save is not None:
+                self._keeper = Keeper(options.save)
+            code = self._live() if options.live else self._files()
+        except SinkError as error:
+            self._complain("{reason}", reason=explained(error, self._say))
+            return USAGE
+        if self._keeper is not None:
+            self._complain(
+                N_("Saved {messages:,} messages and {attachments:,} attachments in {folder}."),
+                messages=self._keeper.messages,
+                attachments=self._keeper.attachments,
+                folder=options.save,
+            )
+        return code
+
+    def _files(self) -> int:
+        """Tell what leaks in all files, and return the exit code."""
+        readable = [self._file(name) for name in self._options.files]
         if not all(readable):
             return USAGE
         return DAMAGED if self._damage else DONE
@@ -161,7 +187,7 @@ class _Run:
         try:
             next(iter(guess.read_words(path)), None)
         except guess.WordListError as error:
-            self._complain(str(error))
+            self._complain("{reason}", reason=explained(error, self._say))
             return False
         # Read again for each digest: a word list may be larger than memory.
         self._words = lambda: guess.read_words(path)
@@ -172,8 +198,8 @@ class _Run:
         source = sys.stdin.buffer if name == _STDIN else name
         printer = self._printer(name)
         try:
-            for item in listen(read(source)):
-                self._show(item, printer)
+            for item in listen(read(source), self._on_mail(name)):
+                self._show(item, printer, name)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -194,9 +220,16 @@ class _Run:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
         return TablePrinter(sys.stdout, sys.stderr, self._say, heading, mask=options.mask, width=width)
 
-    def _show(self, item: Leak | Note, printer: Printer) -> None:
-        """Print a leak or a note, and the password that can be guessed from it."""
+    def _on_mail(self, name: str) -> Callable[[Mail], None] | None:
+        """Return what keeps the messages of a capture, if they are to be kept."""
+        keeper = self._keeper
+        return None if keeper is None else lambda mail: keeper.keep_mail(mail, _capture_name(name))
+
+    def _show(self, item: Leak | Note, printer: Printer, name: str) -> None:
+        """Print a leak or a note, and the password that can be guessed from it; keep an attachment."""
         printer.show(item)
+        if self._keeper is not None and isinstance(item, Leak):
+            self._keeper.keep_attachment(item, _capture_name(name))
         if isinstance(item, Note):
             self._damage = self._damage or item.damage
         elif item.field is Field.DIGEST and self._words is not None:
@@ -219,28 +252,33 @@ class _Run:
                 self._complain(N_("Listening on this machine's loopback. Ctrl-C ends it."))
                 self._hear(packets, capture)
         except CaptureUnavailable as error:
-            self._complain(str(error))
+            self._complain("{reason}", reason=explained(error, self._say))
             return CANNOT_LISTEN
         return INTERRUPTED
 
     def _hear(self, packets: queue.SimpleQueue[Packet], capture: LiveCapture) -> None:
         """Tell what leaks in the packets that come, until interrupted, and then what was still waiting."""
-        printer, listener = self._printer(""), Listener()
+        printer, listener = self._printer(_LIVE), Listener(self._on_mail(_LIVE))
         try:
             for packet in _until_interrupted(packets):
                 for item in listener.feed(packet):
-                    self._show(item, printer)
+                    self._show(item, printer, _LIVE)
         except KeyboardInterrupt:
             recording = capture.stop()
             while not packets.empty():
                 for item in listener.feed(packets.get_nowait()):
-                    self._show(item, printer)
+                    self._show(item, printer, _LIVE)
             for item in (*listener.close(), *_shortfall(recording.dropped, recording.problem)):
-                self._show(item, printer)
+                self._show(item, printer, _LIVE)
             printer.end()
 
-    def _complain(self, text: str, **values: str) -> None:
+    def _complain(self, text: str, **values: str | int) -> None:
         print(printable(self._say(text, **values)), file=sys.stderr)  # noqa: T201
+
+
+def _capture_name(name: str) -> str:
+    """Return the name that files saved from a capture begin with."""
+    return "stdin" if name == _STDIN else Path(name).stem
 
 
 def _until_interrupted(packets: queue.SimpleQueue[Packet]) -> Iterator[Packet]:
@@ -255,7 +293,7 @@ def _until_interrupted(packets: queue.SimpleQueue[Packet]) -> Iterator[Packet]:
 def _shortfall(dropped: int, problem: str) -> Iterator[Note]:
     """Yield what the live capture itself missed."""
     if dropped:
-        text = N_("The kernel dropped {count} packets: what was heard is not all there was.")
+        text = N_("The kernel dropped {count:,} packets: what was heard is not all there was.")
         yield Note(text=text, values=(("count", dropped),), damage=True)
     if problem:
         yield Note(text="{problem}", values=(("problem", problem),), damage=True)

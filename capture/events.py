@@ -22,13 +22,22 @@ class Heard:
     Attributes:
         data: the value, with the protocol's own encoding (base64, quoting, dot-stuffing) undone.
         spans: the stretches of the stream that carried it, in the order they were sent.
+        pieces: where it was put together from values that stood apart, those, each with its place in `data`.
     """
 
     data: bytes
     spans: tuple[Span, ...]
+    pieces: tuple[tuple[int, Heard], ...] = ()
 
     def cut(self, start: int, end: int) -> tuple[Span, ...]:
         """Return where `data[start:end]` stood; all the spans where the bytes were not sent one for one."""
+        if self.pieces:
+            inside = [
+                piece.cut(start - at, end - at)
+                for at, piece in self.pieces
+                if at < end and start < at + len(piece.data)
+            ]
+            return tuple(span for spans in inside for span in spans) or self.spans
         if sum(span.end - span.start for span in self.spans) != len(self.data):
             return self.spans
         cuts, at = [], 0

@@ -254,6 +254,21 @@ class Leak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """A message as it crossed the wire, to be kept as a file.
+
+    Attributes:
+        number: counts from 1 in each capture; the `message` of the leaks in it.
+        content: header and body, dot-stuffing undone.
+        whole: whether that is all of it.
+    """
+
+    number: int
+    content: bytes
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Something worth saying that is not a leak: why nothing was heard, a TLS version, damage.
 

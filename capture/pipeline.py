@@ -9,12 +9,12 @@ from mailtap.capture.decode import Decoder
 from mailtap.capture.events import MessageSeen
 from mailtap.capture.evidence import FlowIndex
 from mailtap.capture.leaks import read_event
-from mailtap.capture.model import Direction, Gap, Leak, Note, Packet
+from mailtap.capture.model import Direction, Gap, Leak, Mail, Note, Packet
 from mailtap.capture.protocols import Dialogue
 from mailtap.capture.reassembly import Reassembler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mailtap.capture.events import Event
     from mailtap.capture.model import Chunk, Flow
@@ -27,7 +27,7 @@ _MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
 class _Ear:
     """What listens to one flow, and what it will have to say of the flow at its end."""
 
-    __slots__ = ("connection", "dialogue", "ended", "holes", "index")
+    __slots__ = ("connection", "dialogue", "ended", "holes", "index", "said", "told")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -35,6 +35,7 @@ class _Ear:
         self.index = FlowIndex(connection.flow)
         self.holes: dict[Direction, silence.Holes] = {}
         self.ended = 0
+        self.said = self.told = False  # whether a byte crossed, and whether it meant anything
 
     def hear(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
         """Return what the next bytes of one direction tell."""
@@ -42,6 +43,7 @@ class _Ear:
         if isinstance(item, Gap):
             self.holes.setdefault(direction, silence.Holes()).add(item, self.index.last_packet())
         index.add(item)
+        self.said = True
         return self.dialogue.feed(direction, item)
 
     def end(self, direction: Direction) -> list[Event]:
@@ -64,12 +66,19 @@ class Listener:
         packets: number of packets heard.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_mail: Callable[[Mail], None] | None = None) -> None:
+        """Start listening.
+
+        Args:
+            on_mail: called with each message, before its leaks are returned.
+        """
+        self._on_mail = on_mail
         self.flows: list[Flow] = []
         self.packets = 0
         self._segments = 0
         self._messages = 0
-        self._others = 0
+        self._others = self._empty = 0
+        self._excused = False  # whether the source itself said what is wrong
         self._decoder = Decoder()
         self._reassembler = Reassembler()
         self._ears: dict[int, _Ear] = {}
@@ -78,6 +87,7 @@ class Listener:
         """Return what is known now that this packet was heard; a note, as a source gives, is passed on."""
         out: list[Leak | Note] = []
         if isinstance(packet, Note):
+            self._excused = True
             return [packet]
         self.packets += 1
         for item in self._decoder.decode(packet):
@@ -95,9 +105,10 @@ class Listener:
         for heard in self._reassembler.close():
             self._take(heard, out)
         out += silence.of_capture(
-            packets=self.packets,
+            packets=None if self._excused and not self.packets else self.packets,
             segments=self._segments,
             others=self._others,
+            empty=self._empty,
             crowded_out=self._reassembler.crowded_out,
         )
         return out
@@ -107,37 +118,49 @@ class Listener:
         connection, direction, item = heard
         ear = self._ears.get(connection.number)
         if ear is None:
-            if item is None:
-                return  # a flow without a byte ends
             ear = self._ears[connection.number] = _Ear(connection)
         for event in ear.end(direction) if item is None else ear.hear(direction, item):
-            out += read_event(event, ear.index.locate, self._messages + 1)
-            self._messages += isinstance(event, MessageSeen)
+            ear.told = True
+            if isinstance(event, MessageSeen):
+                self._messages += 1
+                self._hand_out(event)
+            out += read_event(event, ear.index.locate, self._messages)
         if ear.ended == len(Direction):
             self._farewell(ear, out)
         elif ear.dialogue.finished and ear.dialogue.protocol is None:
             self._reassembler.mute(connection)
             self._farewell(ear, out)
 
+    def _hand_out(self, event: MessageSeen) -> None:
+        """Give a message to who wants to keep it."""
+        if self._on_mail is not None and event.content is not None:
+            self._on_mail(Mail(number=self._messages, content=event.content.data, whole=event.whole))
+
     def _farewell(self, ear: _Ear, out: list[Leak | Note]) -> None:
         """Say what there is to say of a flow, and forget it."""
         del self._ears[ear.connection.number]
+        if not ear.said:
+            self._empty += ear.is_mail
+            return
         if not ear.is_mail:
             self._others += 1
             return
         if len(self.flows) < _MOST_FLOWS:
             self.flows.append(ear.connection.flow)
-        out += silence.of_connection(ear.connection, ear.dialogue.protocol, ear.holes)
+        out += silence.of_connection(ear.connection, ear.dialogue.protocol, ear.holes, told=ear.told)
 
 
-def listen(packets: Iterable[Packet | Note]) -> Iterator[Leak | Note]:
+def listen(
+    packets: Iterable[Packet | Note], on_mail: Callable[[Mail], None] | None = None
+) -> Iterator[Leak | Note]:
     """Yield the leaks and notes in a capture, as soon as they are known.
 
     Args:
         packets: the packets of one capture, in the order in which they were captured; notes among them
             are passed on.
+        on_mail: called with each message, before its leaks are yielded.
     """
-    listener = Listener()
+    listener = Listener(on_mail)
     for packet in packets:
         yield from listener.feed(packet)
     yield from listener.close()

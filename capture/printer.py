@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from mailtap.capture.language import N_
@@ -51,10 +52,12 @@ class LinePrinter:
         self._say = say
         self._mask = mask
         self._leaks = 0
+        self._damaged = False
 
     def show(self, item: Leak | Note) -> None:
         """Print the line."""
         if isinstance(item, Note):
+            self._damaged = self._damaged or item.damage
             print(sentence(item, self._say), file=self._aside, flush=True)
         else:
             self._leaks += 1
@@ -63,11 +66,11 @@ class LinePrinter:
     def end(self) -> None:
         """Say so where nothing leaked."""
         if not self._leaks:
-            print(self._say(NOTHING), file=self._aside, flush=True)
+            print(self._say(UNREAD if self._damaged else NOTHING), file=self._aside, flush=True)
 
 
 class TablePrinter:
-    """Prints one table for a capture file when it has ended, and the notes below it."""
+    """Prints one table for a capture file when it has ended, and the notes below it and aside."""
 
     def __init__(  # noqa: PLR0913  # all of it is where and how to print
         self, out: TextIO, aside: TextIO, say: Say, heading: str, *, mask: bool, width: int
@@ -80,12 +83,13 @@ class TablePrinter:
         self._mask = mask
         self._width = width
         self._leaks: list[Leak] = []
-        self._printed = False
+        self._printed = self._damaged = False
         self._notes: list[str] = []
 
     def show(self, item: Leak | Note) -> None:
         """Keep the leak or the sentence; a table that grows very long is printed in parts."""
         if isinstance(item, Note):
+            self._damaged = self._damaged or item.damage
             self._notes.append(sentence(item, self._say))
             return
         self._leaks.append(item)
@@ -96,10 +100,10 @@ class TablePrinter:
         """Print table and notes."""
         self._table()
         if not self._printed:
-            print(self._say(NOTHING), file=self._out)
+            print(self._say(UNREAD if self._damaged else NOTHING), file=self._out)
+        for stream in _apart(self._out, self._aside) if self._notes else ():
+            print("\n".join(self._notes), file=stream, flush=True)
         self._out.flush()
-        for note in self._notes:
-            print(note, file=self._aside)
 
     def _table(self) -> None:
         """Print the connections and what leaked on each, as far as it is known."""
@@ -118,3 +122,13 @@ class TablePrinter:
 
 
 NOTHING = N_("Nothing leaked that this listener can hear.")
+UNREAD = N_("What could be read of it shows no leak; the rest was not read.")
+
+
+def _apart(out: TextIO, aside: TextIO) -> tuple[TextIO, ...]:
+    """Return both streams, or one where both lead to the same place: nobody needs to be told twice."""
+    try:
+        same = os.path.sameopenfile(out.fileno(), aside.fileno())
+    except (OSError, ValueError):  # a stream that is no file's
+        same = False
+    return (out,) if same else (out, aside)

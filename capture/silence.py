@@ -15,21 +15,26 @@ if TYPE_CHECKING:
     from mailtap.capture.wire.connection import Connection
 
 _HOLE = {
-    Direction.CLIENT: N_("A hole of {bytes} bytes in what the client sent, in packet range {first}-{last}."),
-    Direction.SERVER: N_("A hole of {bytes} bytes in what the server sent, in packet range {first}-{last}."),
+    Direction.CLIENT: N_(
+        "A hole of {bytes:,} bytes in what the client sent, in packet range {first}-{last}."
+    ),
+    Direction.SERVER: N_(
+        "A hole of {bytes:,} bytes in what the server sent, in packet range {first}-{last}."
+    ),
 }
 _HOLES = {
     Direction.CLIENT: N_(
-        "{count} holes in what the client sent, {bytes} bytes together, in packet range {first}-{last}."
+        "{count:,} holes in what the client sent, {bytes:,} bytes together, in packet range {first}-{last}."
     ),
     Direction.SERVER: N_(
-        "{count} holes in what the server sent, {bytes} bytes together, in packet range {first}-{last}."
+        "{count:,} holes in what the server sent, {bytes:,} bytes together, in packet range {first}-{last}."
     ),
 }
 _ONE_HALF = {
     Direction.CLIENT: N_("Client half only: the capture has nothing of what the server sent."),
     Direction.SERVER: N_("Server half only: the capture has nothing of what the client sent."),
 }
+_QUIET = N_("No login and no mail crossed this connection.")
 _LATE = N_("The capture started in the middle of this connection; what came before was not heard.")
 
 
@@ -54,9 +59,25 @@ class Holes:
 
 
 def of_connection(
+    connection: Connection, protocol: Protocol | None, holes: dict[Direction, Holes], *, told: bool
+) -> Iterator[Note]:
+    """Yield what is to be said of a mail connection when it has ended.
+
+    Args:
+        connection: which.
+        protocol: what it spoke, where that is known.
+        holes: what is missing of each direction.
+        told: whether anything was heard on it.
+    """
+    notes = list(_of_wire(connection, protocol, holes))
+    if not (told or notes):
+        yield Note(text=_QUIET, protocol=protocol, flow=connection.flow)
+    yield from notes
+
+
+def _of_wire(
     connection: Connection, protocol: Protocol | None, holes: dict[Direction, Holes]
 ) -> Iterator[Note]:
-    """Yield what is to be said of a mail connection when it has ended."""
     flow = connection.flow
     if connection.late:
         yield Note(text=_LATE, protocol=protocol, flow=flow)
@@ -85,22 +106,32 @@ def of_connection(
         )
 
 
-def of_capture(*, packets: int, segments: int, others: int, crowded_out: int) -> Iterator[Note]:
+def of_capture(
+    *, packets: int | None, segments: int, others: int, empty: int, crowded_out: int
+) -> Iterator[Note]:
     """Yield what is to be said of a whole capture.
 
     Args:
-        packets: number of packets.
+        packets: number of packets; None where it has been said why there are none.
         segments: number of TCP segments in them.
         others: number of connections that carried no mail protocol.
+        empty: number of connections to mail ports that carried no byte.
         crowded_out: number of connections that ended because too many were open.
     """
-    if packets and not segments:
-        yield Note(text=N_("Of {packets} packets, none carries TCP."), values=(("packets", packets),))
+    if packets == 0:
+        yield Note(text=N_("The capture holds no packets."))
+    elif packets and not segments:
+        yield Note(text=N_("Of {packets:,} packets, none carries TCP."), values=(("packets", packets),))
     if others:
-        text = N_("{count} TCP connections carried no mail protocol.")
+        text = N_("{count:,} TCP connections carried no mail protocol.")
         if others == 1:
             text = N_("One TCP connection carried no mail protocol.")
         yield Note(text=text, values=(("count", others),))
+    if empty:
+        text = N_("{count:,} connections to mail ports carried no data.")
+        if empty == 1:
+            text = N_("One connection to a mail port carried no data.")
+        yield Note(text=text, values=(("count", empty),))
     if crowded_out:
-        text = N_("Too many connections were open at once; {count} silent ones were given up.")
+        text = N_("Too many connections were open at once; {count:,} silent ones were given up.")
         yield Note(text=text, values=(("count", crowded_out),))

@@ -49,7 +49,7 @@ _ADVICE = {
 
 
 class SinkError(Explained):
-    """A capture file could not be written; the message says why and what to do."""
+    """A file could not be written; the message says why and what to do."""
 
 
 def write_pcap(path: str | os.PathLike[str], packets: Iterable[Packet]) -> None:
@@ -150,7 +150,7 @@ def _whole_file(path: Path) -> Iterator[IO[bytes]]:
             with _replacement(path.resolve()) as file:  # a symbolic link stays one; its target is written
                 yield file
     except OSError as error:
-        raise _explained(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:
@@ -168,10 +168,10 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         (not os.access(folder, os.W_OK), errno.EACCES),
     ):
         if wrong:
-            raise _explained(Path(path), OSError(number, os.strerror(number)))
+            raise unwritable(Path(path), OSError(number, os.strerror(number)))
 
 
-def _explained(path: Path, error: OSError) -> SinkError:
+def unwritable(path: Path, error: OSError) -> SinkError:
     """Return why a path could not be written, and what to do."""
     if advice := _ADVICE.get(error.errno or 0):
         return SinkError(N_("Cannot write {path}: {advice}."), path=str(path), advice=advice)

@@ -10,13 +10,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 UV = Path(sys.executable).with_name("uv")
 SETS = {
-    "run": ["--group", "build"],
-    "dev": ["--group", "build", "--group", "dev", "--constraint", "requirements/run.txt"],
+    "run": ["pyproject.toml", "--group", "build"],
+    "dev": ["pyproject.toml", "--group", "build", "--group", "dev", "--constraint", "requirements/run.txt"],
+    "fuzz": ["--group", "fuzz"],
 }
 HOW = ["--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"]
 QUIET = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
 
 for name, options in SETS.items():
     output = ["--output-file", f"requirements/{name}.txt"]
-    command = [str(UV), "pip", "compile", *HOW, *QUIET, *options, *output, "pyproject.toml"]
+    command = [str(UV), "pip", "compile", *HOW, *QUIET, *options, *output]
     subprocess.run(command, check=True, cwd=HERE.parent)  # noqa: S603  # our own words

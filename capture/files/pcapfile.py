@@ -93,7 +93,7 @@ def _records(stream: ByteStream, layout: _Layout, link_type: int) -> Iterator[Pa
         captured = unpack(stream.data, stream.at)[2]
         if captured > LONGEST_PACKET:
             yield damaged(
-                N_("At byte {offset}, packet {packet} claims {length} bytes; the rest is not readable."),
+                N_("At byte {offset}, packet {packet} claims {length:,} bytes; the rest is not readable."),
                 stream.offset,
                 packet=number + 1,
                 length=captured,

@@ -30,6 +30,7 @@ _TSRESOL = 9
 _TSOFFSET = 14
 _MICROSECONDS = 6
 _NANOSECONDS = 1_000_000_000
+_FIRST_TIME, _LAST_TIME = -(1 << 63), (1 << 63) - 1  # 64 bits of nanoseconds, the years 1677 to 2262
 
 
 class _Interface(NamedTuple):
@@ -85,7 +86,7 @@ def read_pcapng(stream: ByteStream) -> Iterator[Packet | Note]:
         kind, length = struct.unpack_from(reader.order + "II", stream.data, stream.at)
         if length < (_LEAST_SECTION if kind == _SECTION_HEADER else _LEAST_BLOCK) or length % 4:
             yield damaged(
-                N_("At byte {offset} a block claims to have {length} bytes; the rest is not readable."),
+                N_("At byte {offset} a block claims to have {length:,} bytes; the rest is not readable."),
                 begin,
                 length=length,
             )
@@ -168,7 +169,7 @@ def _packet(reader: _Reader, head: _Head, size: int, length: int) -> Iterator[Pa
     begin = reader.stream.offset
     if head.captured > min(length - size - 4, LONGEST_PACKET):
         yield damaged(
-            N_("At byte {offset}, packet {packet} claims to have {length} bytes; it is left out."),
+            N_("At byte {offset}, packet {packet} claims to have {length:,} bytes; it is left out."),
             begin,
             packet=reader.number,
             length=head.captured,
@@ -188,6 +189,7 @@ def _packet(reader: _Reader, head: _Head, size: int, length: int) -> Iterator[Pa
     of = reader.interfaces[head.interface]
     start = reader.stream.at + size
     time_ns = (head.high << 32 | head.low) * _NANOSECONDS // of.ticks + of.offset * _NANOSECONDS
+    time_ns = min(max(time_ns, _FIRST_TIME), _LAST_TIME)
     # Padding and the second length are left unread: through a pipe they may be long in coming.
     data = reader.stream.data[start : start + head.captured]
     yield Packet(reader.number, time_ns, of.link_type, data, head.original)

@@ -25,6 +25,13 @@ TOO_MANY_PARTS = N_("A message has more parts than this listener reads.")
 CUT_ATTACHMENT = N_("The attachment {filename} is not whole.")
 
 _CONTAINER = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+# Bcc crosses where a client keeps a copy of what it sent (APPEND), and fetches it again.
+_ADDRESSED = (
+    (b"From", Field.SENDER),
+    (b"To", Field.RECIPIENT),
+    (b"Cc", Field.RECIPIENT),
+    (b"Bcc", Field.RECIPIENT),
+)
 _LINE_END = re.compile(r"\r\n?")
 
 
@@ -85,7 +92,7 @@ class _Reader:
         end = re.search(rb"\r?\n\r?\n|\A\r?\n", self.message)
         head = self.message[: end.start() if end else len(self.message)]
         self._cursor = end.end() if end else len(self.message)
-        for name, what in ((b"From", Field.SENDER), (b"To", Field.RECIPIENT), (b"Cc", Field.RECIPIENT)):
+        for name, what in _ADDRESSED:
             for start, stop in headers.places(head, name):
                 for address in headers.addresses(head[start:stop]):
                     self.parts.append(

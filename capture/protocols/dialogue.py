@@ -60,7 +60,7 @@ class Dialogue:
         if self._finished:
             return []
         if self._first is None and isinstance(item, Chunk):
-            self._first = Span(direction, item.offset, item.offset + len(item.data))
+            self._first = Span(direction, item.offset, item.offset + 1)  # however it was split
         self._talk.stream(direction).push(item)
         return self._go_on(direction)
 

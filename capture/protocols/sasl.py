@@ -157,7 +157,9 @@ def _fields(**found: Heard | None) -> dict[str, Heard]:
     return {name: heard for name, heard in found.items() if heard is not None and heard.data}
 
 
-_NULS = 2  # RFC 4616, section 2
+def _first(heard: Exchange) -> Heard:
+    """Return the first response that is not empty: an empty initial one only asks for a challenge."""
+    return next((each for each in heard.responses if each.data), heard.responses[0])
 
 
 _NULS = 2  # RFC 4616, section 2
@@ -165,7 +167,7 @@ _NULS = 2  # RFC 4616, section 2
 
 def _plain(heard: Exchange) -> dict[str, Heard] | None:
     """RFC 4616: authzid NUL authcid NUL password."""
-    message = heard.responses[0]
+    message = _first(heard)
     if message.data.count(b"\0") != _NULS:
         return None
     authzid, username, password = (Heard(part, message.spans) for part in message.data.split(b"\0"))
@@ -179,7 +181,7 @@ def _login(heard: Exchange) -> dict[str, Heard] | None:
 
 def _cram_md5(heard: Exchange) -> dict[str, Heard] | None:
     """RFC 2195: user name, space, hex digest of the challenge."""
-    message = heard.responses[0]
+    message = _first(heard)
     username, space, digest = message.data.rpartition(b" ")
     if not space:
         return None
@@ -197,7 +199,7 @@ _DIRECTIVE = re.compile(
 
 def _digest_md5(heard: Exchange) -> dict[str, Heard] | None:
     """RFC 2831, section 2.1.2: name="value" directives."""
-    message = heard.responses[0] if heard.responses[0].data else heard.responses[-1]
+    message = _first(heard)
     found = {
         name.lower(): re.sub(rb"\\(.)", rb"\1", value[1:-1]) if value.startswith(b'"') else value.strip()
         for name, value in _DIRECTIVE.findall(message.data)

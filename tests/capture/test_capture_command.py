@@ -161,7 +161,23 @@ def test_nothing_leaked_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path = tmp_path / "none.pcap"
     path.write_bytes(wire.pcap([]))
     assert main(["--lang", "en", str(path)]) == 0
-    assert capsys.readouterr().out == "Nothing leaked that this listener can hear.\n"
+    out, err = capsys.readouterr()
+    assert out == "Nothing leaked that this listener can hear.\nThe capture holds no packets.\n"
+    assert err == "The capture holds no packets.\n"
+
+
+def test_why_nothing_was_heard_stands_below_the_table_and_aside(tmp_path: Path) -> None:
+    path = tmp_path / "holed.pcap"
+    path.write_bytes(wire.pcap(wire.lose(wire.conversation(PLAIN), 4)))
+    program = [sys.executable, "-m", "mailtap.capture", str(path)]
+    environment = {**os.environ, "LANG": "C.UTF-8"}
+    apart = subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
+    assert apart.stderr.startswith("A hole of 11 bytes in what the server sent, in packet range ")
+    assert apart.stdout.endswith(apart.stderr)
+    together = subprocess.run(
+        program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+    )
+    assert together.stdout == apart.stdout
 
 
 @pytest.mark.parametrize(
@@ -343,3 +359,21 @@ def test_reading_a_file_loads_none_of_the_heavy_libraries(capture: Path) -> None
         [sys.executable, "-c", code, "--json", capture], stdout=subprocess.PIPE, check=True
     ).stdout
     assert out.splitlines()[-1] == b"[]"
+
+
+@pytest.mark.parametrize("name", ["text.pcap", "-"])
+def test_what_could_not_be_read_is_never_called_quiet(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "text.pcap"
+    path.write_text("PASS tanstaaf\r\n")
+    with path.open("rb") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "mailtap.capture", "--lang", "en", name if name == "-" else str(path)],
+            stdin=stream,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "Nothing leaked" not in done.stdout + done.stderr
+    assert "was not read" in done.stdout + done.stderr

@@ -60,6 +60,7 @@ def _stands_in(leak: Leak, cut: bytes) -> bool:
     if leak.field in MAIL:
         return bool(cut)  # bodies and attachments: test_mime
     readings = [cut.decode("utf-8", "backslashreplace"), headers.text(cut)]
+    readings.append(readings[0].replace('" "', "@"))  # an address in an ENVELOPE
     for blob in (cut, *cut.split()):
         try:
             readings.append(base64.b64decode(blob, validate=True).decode("utf-8", "backslashreplace"))

@@ -255,6 +255,41 @@ def test_a_capture_without_tcp_is_said() -> None:
     assert notes(listen([arp, arp])) == ["Of 2 packets, none carries TCP."]
 
 
+@pytest.mark.parametrize(
+    ("turns", "said"),
+    [
+        pytest.param([], "One connection to a mail port carried no data.", id="no data"),
+        pytest.param([POP[0], *POP[-2:]], "No login and no mail crossed this connection.", id="no login"),
+        pytest.param(
+            [("S", b"+OK hello\r\n")], "No login and no mail crossed this connection.", id="greeting"
+        ),
+        pytest.param(
+            [("C", b"x\x00y\r\n"), ("S", b"\x00\r\n")], "Unknown protocol on a mail port.", id="unknown"
+        ),
+    ],
+)
+def test_a_mail_connection_without_a_leak_says_why(turns: list[wire.Turn], said: str) -> None:
+    assert notes(listen(wire.conversation(turns))) == [said]
+
+
+def test_connections_without_data_are_one_note_and_no_flows() -> None:
+    listener = Listener()
+    refused = [wire.conversation([], client=Endpoint("192.0.2.10", 20_000 + each)) for each in range(2_000)]
+    for packet in wire.interleave(*refused):
+        assert listener.feed(packet) == []
+    assert listener.flows == []
+    assert notes(listener.close()) == ["2,000 connections to mail ports carried no data."]
+
+
+def test_a_client_that_says_nothing_and_closes_first_still_hears_the_server() -> None:
+    start = wire.pieces([])[:3]
+    fin = wire.Piece("C", 1001, 5_000_001, wire.FIN | wire.ACK, b"")
+    greeting = wire.Piece("S", 5_000_001, 1002, wire.PSH | wire.ACK, b"+OK POP3 hello\r\n")
+    end = wire.Piece("S", 5_000_017, 1002, wire.FIN | wire.ACK, b"")
+    heard = notes(listen(wire.packets([*start, fin, greeting, end])))
+    assert heard == ["No login and no mail crossed this connection."]
+
+
 def test_a_flow_of_no_known_protocol_is_given_up_soon() -> None:
     listener = Listener()
     big = wire.conversation(

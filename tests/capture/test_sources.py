@@ -126,7 +126,7 @@ def test_simple_and_old_packet_blocks_and_unknown_ones() -> None:
         ),
         pytest.param(
             wire.pcap([]) + struct.pack("<IIII", 0, 0, 0xFFFFFFF0, 60) + bytes(99),
-            "At byte 24, packet 1 claims 4294967280 bytes; the rest is not readable.",
+            "At byte 24, packet 1 claims 4,294,967,280 bytes; the rest is not readable.",
             id="hostile record length",
         ),
         pytest.param(
