@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.decode import Decoder
+from mailtap.capture.keeper import Keeper
 from mailtap.capture.loopback import (
     BUFFER,
     LOOPBACK,
@@ -79,16 +80,12 @@ class LiveCapture:
         """
         self._interface = interface
         self._ports = frozenset(ports)
-        self._on_packet = on_packet
-        self._keep = keep
+        self._keeper = Keeper(on_packet, keep=keep)
         self._buffer = buffer
         self._decoder = Decoder()
-        self._packets: list[Packet] = []
-        self._count = 0
         self._changed = threading.Condition()
         self._heard: set[bytes] = set()
         self._failure: Exception | None = None
-        self._error: Exception | None = None
         self._ending = False
         self._socket: LoopbackSocket | None = None
         self._thread: threading.Thread | None = None
@@ -135,9 +132,9 @@ class LiveCapture:
                 dropped = self._socket.dropped()
             finally:
                 self._close()
-            self._recording = Recording(tuple(self._packets), dropped, heard, self._problem(heard=heard))
-        if self._error is not None:
-            raise self._error
+            self._recording = Recording(self._keeper.packets, dropped, heard, self._problem(heard=heard))
+        if self._keeper.error is not None:
+            raise self._keeper.error
         return self._recording
 
     def __enter__(self) -> Self:
@@ -211,17 +208,9 @@ class LiveCapture:
                 self._ending = self._ending or mark == _STOP
                 self._changed.notify_all()
             return
-        packet = Packet(self._count + 1, frame.time_ns, frame.link_type, frame.data, frame.length)
-        if self._ports and not self._is_ours(packet):
-            return
-        self._count += 1
-        if self._keep:
-            self._packets.append(packet)
-        if self._on_packet is not None and self._error is None:
-            try:
-                self._on_packet(packet)
-            except Exception as error:  # noqa: BLE001  # the caller's own; stop() raises it to him
-                self._error = error
+        packet = Packet(self._keeper.count + 1, frame.time_ns, frame.link_type, frame.data, frame.length)
+        if not self._ports or self._is_ours(packet):
+            self._keeper.take(packet)
 
     def _is_ours(self, packet: Packet) -> bool:
         """Return whether a packet goes to or comes from one of our ports."""
