@@ -24,6 +24,7 @@ from mailtap.capture.loopback import (
     LoopbackSocket,
 )
 from mailtap.capture.model import Packet, Segment
+from mailtap.capture.reel import Reel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -81,16 +82,12 @@ class LiveCapture:
         """
         self._interface = interface
         self._ports = frozenset(ports)
-        self._on_packet = on_packet
-        self._keep = keep
+        self._reel = Reel(on_packet, keep=keep)
         self._buffer = buffer
         self._decoder = Decoder()
-        self._packets: list[Packet] = []
-        self._count = 0
         self._changed = threading.Condition()
         self._heard: set[bytes] = set()
         self._failure: Exception | None = None
-        self._error: Exception | None = None
         self._ending = False
         self._socket: LoopbackSocket | None = None
         self._thread: threading.Thread | None = None
@@ -125,7 +122,7 @@ class LiveCapture:
         if self._socket is None:
             raise RuntimeError("Call start() before so_far().")
         heard = self._hears_mark(secrets.token_bytes(_MARK))
-        return Recording(tuple(self._packets), self._socket.dropped(), heard, self._problem(heard=heard))
+        return Recording(self._reel.packets, self._socket.dropped(), heard, self._problem(heard=heard))
 
     def stop(self) -> Recording:
         """Wait until everything sent before this call has been heard, and stop listening.
@@ -144,9 +141,9 @@ class LiveCapture:
                 dropped = self._socket.dropped()
             finally:
                 self._close()
-            self._recording = Recording(tuple(self._packets), dropped, heard, self._problem(heard=heard))
-        if self._error is not None:
-            raise self._error
+            self._recording = Recording(self._reel.packets, dropped, heard, self._problem(heard=heard))
+        if self._reel.error is not None:
+            raise self._reel.error
         return self._recording
 
     def __enter__(self) -> Self:
@@ -220,17 +217,9 @@ class LiveCapture:
                 self._ending = self._ending or mark == _STOP
                 self._changed.notify_all()
             return
-        packet = Packet(self._count + 1, frame.time_ns, frame.link_type, frame.data, frame.length)
-        if self._ports and not self._is_ours(packet):
-            return
-        self._count += 1
-        if self._keep:
-            self._packets.append(packet)
-        if self._on_packet is not None and self._error is None:
-            try:
-                self._on_packet(packet)
-            except Exception as error:  # noqa: BLE001  # the caller's own; stop() raises it to him
-                self._error = error
+        packet = Packet(self._reel.count + 1, frame.time_ns, frame.link_type, frame.data, frame.length)
+        if not self._ports or self._is_ours(packet):
+            self._reel.take(packet)
 
     def _is_ours(self, packet: Packet) -> bool:
         """Return whether a packet goes to or comes from one of our ports."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.live import Recording
 from mailtap.capture.model import Packet
+from mailtap.capture.reel import Reel
 from mailtap.demo.network.frames import ETHERNET
 from mailtap.demo.network.mover import HOST, Mover
 from mailtap.demo.network.ports import alternatives, remark
@@ -111,8 +112,8 @@ class Relay:
             self._mover.end(patience)
             self._thread.join()
             self._recording = self._notebook.recording(self._mover.failure)
-        if self._notebook.error is not None:
-            raise self._notebook.error
+        if self._notebook.reel.error is not None:
+            raise self._notebook.reel.error
         return self._recording
 
     def __enter__(self) -> Self:
@@ -127,11 +128,7 @@ class _Notebook:
     """Numbers and times the frames, and keeps them."""
 
     def __init__(self, on_packet: Callable[[Packet], None] | None, *, keep: bool) -> None:
-        self.error: Exception | None = None
-        self._on_packet = on_packet
-        self._keep = keep
-        self._packets: list[Packet] = []
-        self._count = 0
+        self.reel = Reel(on_packet, keep=keep)
         self._time = 0
 
     def write(self, frames: Iterable[bytes]) -> None:
@@ -139,18 +136,10 @@ class _Notebook:
         # In whole microseconds, as a packet socket gives them, and never backwards.
         self._time = max(self._time, time.time_ns() // 1000 * 1000)
         for frame in frames:
-            self._count += 1
-            packet = Packet(self._count, self._time, ETHERNET, frame, len(frame))
-            if self._keep:
-                self._packets.append(packet)
-            if self._on_packet is not None and self.error is None:
-                try:
-                    self._on_packet(packet)
-                except Exception as error:  # noqa: BLE001  # the caller's own; stop() raises it to him
-                    self.error = error
+            self.reel.take(Packet(self.reel.count + 1, self._time, ETHERNET, frame, len(frame)))
 
     def recording(self, failure: Exception | None, *, caught_up: bool = True) -> Recording:
         """Return what was written."""
         late = "" if caught_up else "The relay could not keep up: a side does not read what it is sent."
         problem = f"The relay failed: {failure}" if failure else late
-        return Recording(tuple(self._packets), 0, not problem, problem)
+        return Recording(self.reel.packets, 0, not problem, problem)
