@@ -40,7 +40,7 @@ class Outcome:
         attempts: for each digest that was heard, the attempt to guess the password behind it.
         key_log: the TLS session keys (NSS key log format), kept by the server for teaching; may be empty.
         failures: what went wrong in the run itself, in plain English; empty in a good run.
-        remarks: what else is worth saying of it, in plain English.
+        remarks: what else is worth saying of it.
     """
 
     scenario: Scenario
@@ -55,7 +55,7 @@ class Outcome:
     attempts: tuple[Attempt, ...] = ()
     key_log: bytes = b""
     failures: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Note, ...] = ()
 
     def hop(self, flow: Flow) -> Hop | None:
         """Return the hop that a flow belongs to; None for a flow that is not the lesson's."""

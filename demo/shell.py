@@ -11,6 +11,7 @@ from rich.console import Console
 
 import mailtap.capture
 from mailtap.capture.language import explained
+from mailtap.capture.model import Note
 from mailtap.capture.options import reader_language
 from mailtap.demo.telling.reader import Reader
 
@@ -62,6 +63,9 @@ class Aside:
 
 
 def _told(text: object, say: Say) -> str:
+    if isinstance(text, Note):
+        values = {name: say(value) if isinstance(value, str) else value for name, value in text.values}
+        return say(text.text, **values)
     return explained(text, say) if isinstance(text, Exception) else say(str(text))
 
 

@@ -43,7 +43,7 @@ class Run:
         delivered: whether the mail that was fetched is the mail that was sent.
         key_log: the TLS session keys, in NSS key log format.
         failures: what went wrong, in plain English.
-        remarks: what else is worth saying, in plain English.
+        remarks: what else is worth saying.
     """
 
     endpoints: Mapping[Hop, Endpoint]
@@ -51,7 +51,7 @@ class Run:
     delivered: bool
     key_log: bytes
     failures: tuple[str, ...]
-    remarks: tuple[str, ...]
+    remarks: tuple[Note, ...]
 
 
 def run(scenario: Scenario, lab: Lab, words: Callable[[], Iterable[str]]) -> Outcome:
@@ -121,13 +121,13 @@ def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Itera
 @contextmanager
 def open_servers(
     offered: Mapping[Key, Service], lab: Lab, certificates: LabCertificates | None
-) -> Iterator[tuple[ToyServers, Mapping[Key, Service], tuple[str, ...]]]:
+) -> Iterator[tuple[ToyServers, Mapping[Key, Service], tuple[Note, ...]]]:
     """Run the servers, and give them with the services as they were moved to the lab's ports.
 
     Where the lab shares its ports with others, one close by replaces one that is taken; by whom it is
     taken is the third thing given, in plain English.
     """
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Note, ...] = ()
     services = {key: lab.place(service) for key, service in offered.items()}
     wanted = {service.port for service in services.values()}
     instead = {key: alternatives(service.port, wanted) for key, service in services.items()}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture.language import N_
+from mailtap.capture.model import Note
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
 
 NEAR: Final = 9  # so many ports after the wanted one are tried first: a handout stays nearly right
 _LAST: Final = 65535
+_TAKEN: Final = N_("Port {port} on {host} is taken by {holder}. This run goes on with another.")
 
 
 def alternatives(port: int, others: Collection[int] = ()) -> Iterator[int]:
@@ -24,6 +28,7 @@ def alternatives(port: int, others: Collection[int] = ()) -> Iterator[int]:
     yield 0
 
 
-def remark(taken: PortTaken) -> str:
-    """Return what to tell about it, in plain English."""
-    return f"{taken} This run goes on with another."
+def remark(taken: PortTaken) -> Note:
+    """Return what to tell about it."""
+    holder = taken.holder or N_("another program")
+    return Note(text=_TAKEN, values=(("port", taken.port), ("host", taken.host), ("holder", holder)))

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.live import Recording
-from mailtap.capture.model import Packet
+from mailtap.capture.model import Note, Packet
 from mailtap.capture.reel import Reel
 from mailtap.demo.network.frames import ETHERNET
 from mailtap.demo.network.mover import HOST, Mover
@@ -45,7 +45,7 @@ class Relay:
             keep: whether to keep the packets for the recording.
         """
         self.endpoints: dict[str, tuple[str, int]] = {}
-        self.remarks: tuple[str, ...] = ()
+        self.remarks: tuple[Note, ...] = ()
         self._targets = dict(targets)
         self._ports = dict(ports or {})
         self._host = host

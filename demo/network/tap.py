@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mailtap.capture.live import LiveCapture, Recording
+    from mailtap.capture.model import Note
 
 
 class Tap:
@@ -35,8 +36,8 @@ class Tap:
         return self._listener.so_far()
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """What is worth saying about it, in plain English."""
+    def remarks(self) -> tuple[Note, ...]:
+        """What is worth saying about it."""
         return self._listener.remarks if isinstance(self._listener, Relay) else ()
 
     def finish(self) -> Recording:

@@ -353,9 +353,9 @@ def test_the_wanted_port_is_taken_where_it_is_free_and_another_where_not() -> No
         with relayed(echo, ports={"server": free}) as (second, other):
             assert free < other[1] <= free + 9, "one close by"
             (remark,) = second.remarks
-    assert f"Port {free} on 127.0.0.1 is taken by" in remark
-    assert f"(process {os.getpid()})" in remark
-    assert "goes on with another" in remark
+    assert f"Port {free} on 127.0.0.1 is taken by" in str(remark)
+    assert f"(process {os.getpid()})" in str(remark)
+    assert "goes on with another" in str(remark)
 
 
 def test_only_a_taken_port_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> None:

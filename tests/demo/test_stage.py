@@ -47,9 +47,9 @@ def test_a_taken_port_is_told_and_the_closest_free_one_is_used(hold: Callable[[i
         port = servers.endpoints[services[Hop.FETCH]][1]
         assert services[Hop.FETCH].port == port
         assert 10111 < port <= 10119
-    (remark,) = [each for each in remarks if "10110" in each]
-    assert "is taken by" in remark
-    assert "goes on with another" in remark
+    (remark,) = [each for each in remarks if "10110" in str(each)]
+    assert "is taken by" in str(remark)
+    assert "goes on with another" in str(remark)
 
 
 def test_where_all_ports_close_by_are_taken_any_will_do(hold: Callable[[int], None]) -> None:
@@ -57,7 +57,7 @@ def test_where_all_ports_close_by_are_taken_any_will_do(hold: Callable[[int], No
         hold(port)
     with stage.open_servers(SERVICES, HOST, None) as (servers, services, remarks):
         assert servers.endpoints[services[Hop.FETCH]][1] not in range(10110, 10120)
-    assert len([each for each in remarks if "10110" in each]) == 1
+    assert len([each for each in remarks if "10110" in str(each)]) == 1
 
 
 @pytest.mark.parametrize("rung", [Rung.HOST_LOOPBACK, Rung.RELAY])
