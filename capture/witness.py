@@ -7,7 +7,6 @@ what our own listener heard. Mechanisms that the witness does not reach are not 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mailtap.capture.hearsay import MECHANISMS, Login, overhear
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field, Leak, Note, Packet, Protocol, Secret
+from mailtap.capture.scratch import scratch_folder
 from mailtap.capture.sinks import SinkError, write_pcapng
 from mailtap.capture.tshark import TsharkAbsentError, TsharkFailedError, dissect
 
@@ -117,8 +117,8 @@ def hear(
     """
     if isinstance(capture, str | os.PathLike):
         return _ask(Path(capture), ports, patience)
-    with tempfile.TemporaryDirectory(prefix="mailtap-") as folder:
-        path = Path(folder, "capture.pcapng")
+    with scratch_folder() as folder:
+        path = folder / "capture.pcapng"
         try:
             write_pcapng(path, capture)
         except SinkError as error:

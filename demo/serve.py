@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import sys
-import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.options import Parser
 from mailtap.capture.pipeline import Listener
+from mailtap.capture.scratch import scratch_folder
 from mailtap.demo import cast, shell, stage
 from mailtap.demo.lab import LabUnavailable, Rung, enter, enter_unheard, probe
 from mailtap.demo.overheard import Overheard
@@ -120,7 +120,7 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
         offered = dict(enumerate(OFFERS[options.offer]))
         certificates, ca = None, None
         if any(service.security is not Security.PLAIN for service in offered.values()):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mailtap-"))
+            folder = stack.enter_context(scratch_folder())
             certificates = LabCertificates()
             ca = Path(options.ca or Path(folder, "mailtap-ca.pem")).absolute()
             try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Endpoint, Field, Leak, Note
 from mailtap.capture.pipeline import listen
+from mailtap.capture.scratch import scratch_folder
 from mailtap.capture.transcript import transcribe
 from mailtap.demo import cast, client
 from mailtap.demo.guessing import attempt
@@ -22,6 +21,7 @@ from mailtap.servers import Account, LabCertificates, PortTaken, Security, ToySe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from mailtap.capture.live import Recording
     from mailtap.demo.lab import Lab, Rung
@@ -71,8 +71,8 @@ def run(scenario: Scenario, lab: Lab, words: Callable[[], Iterable[str]]) -> Out
 
 def perform(scenario: Scenario, lab: Lab) -> Run:
     """Let a mail be sent and fetched under the eyes of a listener."""
-    with tempfile.TemporaryDirectory(prefix="mailtap-") as folder:
-        key_log = Path(folder, "keys.log")
+    with scratch_folder() as folder:
+        key_log = folder / "keys.log"
         certificates = _certificates(scenario, key_log)
         with open_servers(scenario.services, lab, certificates) as (servers, services, remarks):
             targets = {str(hop): servers.endpoints[service] for hop, service in services.items()}
