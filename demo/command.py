@@ -45,8 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     end_like_interrupt()
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
+        try:
+            code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:  # --help ends by SystemExit
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
