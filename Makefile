@@ -17,7 +17,7 @@ STALE := $(if $(READY),,FORCE)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 SECONDS ?= 60
-.PHONY: FORCE help demo test test-pythons fuzz check wheels lock catalogues format clean
+.PHONY: FORCE help demo test test-pythons fuzz bench check wheels lock catalogues format clean
 
 help:
 	@echo "The lesson:"
@@ -46,6 +46,10 @@ test-pythons: $(VENV)/dev ## the tests under every other Python from 3.11 on tha
 fuzz: $(VENV)/dev ## fuzz the listener, guided by coverage: SECONDS for each target (ARGS="smtp file" names some)
 	$(PIP) install --quiet --require-hashes --requirement requirements/fuzz.txt
 	$(BIN)/python tests/fuzz/run.py $(SECONDS) $(ARGS)
+
+bench: $(VENV)/dev ## measure, beside other tools, and write docs/performance.md (ARGS="--help")
+	$(PIP) install --quiet --require-hashes --requirement requirements/bench.txt
+	$(BIN)/python -m bench $(ARGS)
 
 check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ SETS = {
     "run": ["pyproject.toml", "--group", "build"],
     "dev": ["pyproject.toml", "--group", "build", "--group", "dev", "--constraint", "requirements/run.txt"],
     "fuzz": ["--group", "fuzz"],
+    "bench": ["--group", "bench"],
 }
 HOW = ["--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes"]
 QUIET = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
