@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
+from mailtap.demo.interrupts import end_like_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,18 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return code
-
-
-def end_like_interrupt() -> None:
-    """Let SIGTERM and SIGHUP end the program the way Ctrl-C does: with everything cleaned up."""
-    for name in ("SIGTERM", "SIGHUP"):
-        # Whoever started this with nohup wants it to outlive the terminal.
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _end)
-
-
-def _end(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)
 
 
 def _run(arguments: list[str]) -> int:

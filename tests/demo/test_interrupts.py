@@ -86,3 +86,30 @@ def test_leaves_nothing_behind(arguments: list[str], number: signal.Signals, tmp
         )
         assert processes_of_session(program.pid) == [], where
         assert list(tmp_path.iterdir()) == [], where
+
+
+# An interrupt that arrives in the callback of a weak reference, where Python can only print it.
+UNRAISABLE = """
+import signal, sys, threading, weakref
+from mailtap.demo.interrupts import end_like_interrupt
+
+class Referent: pass
+
+end_like_interrupt()
+referent = Referent()
+reference = weakref.ref(referent, lambda _: signal.raise_signal(int(sys.argv[1])))
+try:
+    del referent
+    threading.Event().wait(20)
+    print("lost")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_is_not_lost_where_nothing_can_be_raised(number: signal.Signals) -> None:
+    program = subprocess.run(
+        [sys.executable, "-c", UNRAISABLE, str(int(number))], capture_output=True, timeout=30, check=False
+    )
+    assert (program.returncode, program.stdout, program.stderr) == (128 + number, b"", b"")
