@@ -85,9 +85,13 @@ class _Pop3(poplib.POP3):
 def submit(settings: Settings, sender: str, recipient: str, mail: bytes) -> None:
     """Send one mail by SMTP with login (RFC 5321, RFC 4954)."""
     try:
-        with _Smtp(settings) as smtp:
+        smtp = _Smtp(settings)
+        try:
             smtp.login(settings.username, settings.password)
             smtp.sendmail(sender, [recipient], mail)
+            smtp.quit()
+        finally:  # smtplib's own `with` says QUIT here, and what it makes of the answer would hide a Ctrl-C
+            smtp.close()
     except (OSError, smtplib.SMTPException) as error:
         raise ClientFailed(f"sending by SMTP failed: {error}") from error
 
