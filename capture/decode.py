@@ -6,12 +6,16 @@ Checksums are never looked at: on a sending host they are filled in by the netwo
 from __future__ import annotations
 
 import struct
-from socket import AF_INET, AF_INET6, inet_ntop
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Endpoint, Note, Packet, Segment
 from mailtap.capture.wire.fragments import Fragment, Fragments
 from mailtap.capture.wire.link import ETHERTYPE_AT, FINDERS, IPV4, IPV6
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _TCP = 6
 _FRAGMENT = 44
@@ -20,54 +24,104 @@ _EXTENSIONS = frozenset((0, 43, _AUTHENTICATION, 60, 135, 139, 140))  # RFC 8200
 _MOST_EXTENSIONS = 16
 _FIN = 0x01
 _SYN = 0x02
+_TURNS = 0x07  # FIN, SYN or RST: a connection begins or ends
 _IPV4_HEADER = 20
 _IPV6_HEADER = 40
 _TCP_HEADER = 20
-_MOST_ENDS = 1 << 16
+_MOST_ENDS = 1 << 14  # both directions of as many connections as may be open
+_NOWHERE = 1 << 30  # beyond the end of every frame
 _LONGEST_WIRE = 1 << 18  # no offload engine makes larger frames; a greater length is not believed
 
 # From the EtherType to the TCP flags in one step, where IP has no options and TCP follows directly.
 # The addresses and the ports are neighbours: together they are a key.
 _unpack4 = struct.Struct(">HBxH2xHxB2x12sIIBB").unpack_from
+_unpack6 = struct.Struct(">2xB3xHBx36sIIBB").unpack_from
 _unpack_ipv4 = struct.Struct(">BxH2sHxB2x").unpack_from
 _unpack_ipv6 = struct.Struct(">B3xHB").unpack_from
 _unpack_tcp = struct.Struct(">4sIIBB").unpack_from
 
 
 class Decoder:
-    """Turns packets into segments; it remembers fragments, names of endpoints and what it complained of."""
+    """Turns packets into segments; it remembers fragments, names of endpoints and what it complained of.
+
+    Attributes:
+        strange: number of packets that were not at once seen to carry TCP.
+    """
 
     def __init__(self) -> None:
+        self.strange = 0
         self._fragments = Fragments()
-        self._ends: dict[bytes, tuple[Endpoint, Endpoint]] = {}
+        self._ends: dict[bytes, tuple[Endpoint, Endpoint] | tuple[()]] = {}  # empty: a flow to ignore
         self._complained: set[str] = set()
 
     def decode(self, packet: Packet) -> tuple[Segment | Note, ...]:
         """Return what a packet brings: nothing, one TCP segment, several from fragments, or a note."""
-        number, time_ns, link_type, data, _ = packet
-        at = ETHERTYPE_AT.get(link_type, 0)
-        try:
-            kind, version, total, fragment, protocol, ends, sequence, acknowledgment, offset, flags = (
-                _unpack4(data, at)
+        return tuple(self.segments((packet,)))
+
+    def segments(self, packets: Iterable[Packet | Note]) -> Iterator[Segment | Note]:
+        """Yield what packets bring, in their order; notes among them are passed on."""
+        new, named, places = tuple.__new__, self._ends.get, ETHERTYPE_AT.get
+        for packet in packets:
+            if isinstance(packet, Note):
+                yield packet
+                continue
+            number, time_ns, link_type, data, _ = packet
+            at = places(link_type, _NOWHERE)
+            try:
+                kind, first, total, fragment, protocol, ends, sequence, acknowledgment, offset, flags = (
+                    _unpack4(data, at)
+                )
+                if kind == IPV6:
+                    first, total, protocol, ends, sequence, acknowledgment, offset, flags = _unpack6(data, at)
+                    plain, header = first >> 4 == 6, _IPV6_HEADER  # noqa: PLR2004
+                    total += header
+                else:
+                    # 0x3FFF is "more fragments" and the offset.
+                    plain, header = kind == IPV4 and first == 0x45 and not fragment & 0x3FFF, _IPV4_HEADER  # noqa: PLR2004
+            except struct.error:
+                yield from self._slowly(packet)
+                continue
+            start = at + 2 + header + (offset >> 2 & 0x3C)
+            end = at + 2 + total
+            # TCP with a header of at least five words, and nothing cut off by the snapshot length.
+            if not plain or protocol != _TCP or start > end or offset < 0x50 or end > len(data):  # noqa: PLR2004
+                yield from self._slowly(packet)
+                continue
+            pair = named(ends)
+            if not pair:
+                if pair is not None and not flags & _TURNS:
+                    continue  # a flow that nobody listens to
+                pair = self._name(ends)
+            source, destination = pair
+            # A NamedTuple's own constructor would cost as much as all of the above.
+            yield new(
+                Segment,
+                (
+                    number,
+                    time_ns,
+                    source,
+                    destination,
+                    sequence,
+                    acknowledgment,
+                    flags,
+                    data[start:end],
+                    0,
+                ),
             )
-        except struct.error:
-            return self._slowly(packet)
-        # Version 4, a header of 20 bytes, no fragment: 0x3FFF is "more fragments" and the offset.
-        if kind != IPV4 or version != 0x45 or protocol != _TCP or fragment & 0x3FFF or not at:  # noqa: PLR2004
-            return self._slowly(packet)
-        at += 2
-        start = at + _IPV4_HEADER + (offset >> 2 & 0x3C)
-        end = at + total
-        # A TCP header of at least five words, and nothing cut off by the snapshot length.
-        if start > end or offset < 0x50 or end > len(data):  # noqa: PLR2004
-            return self._slowly(packet)
-        pair = self._ends.get(ends) or self._name(ends)
-        # A NamedTuple's own constructor would cost as much as all of the above.
-        fields = (number, time_ns, *pair, sequence, acknowledgment, flags, data[start:end], 0)
-        return (tuple.__new__(Segment, fields),)
+
+    @property
+    def found_tcp(self) -> bool:
+        """Whether any packet carried TCP."""
+        return bool(self._ends)
+
+    def ignore(self, ends: tuple[Endpoint, Endpoint]) -> None:
+        """Pass over what two endpoints send each other, until one of them begins or ends a connection."""
+        for source, destination in (ends, ends[::-1]):
+            self._ends[_key(source, destination)] = ()
 
     def _slowly(self, packet: Packet) -> tuple[Segment | Note, ...]:
         """Decode a packet by the book: any link type, IPv6, options, fragments."""
+        self.strange += 1
         find = FINDERS.get(packet.link_type)
         if find is None:
             return self._complain(
@@ -176,7 +230,7 @@ class Decoder:
     def _name(self, ends: bytes) -> tuple[Endpoint, Endpoint]:
         """Return source and destination of two addresses and two ports, as they stand in the packet."""
         pair = self._ends.get(ends)
-        if pair is None:
+        if not pair:
             size = (len(ends) - 4) // 2
             family = AF_INET if size == 4 else AF_INET6  # noqa: PLR2004  # bytes of an IPv4 address
             pair = (
@@ -186,6 +240,8 @@ class Decoder:
             if len(self._ends) >= _MOST_ENDS:
                 self._ends.clear()
             self._ends[ends] = pair
+            if not self._ends.get(back := _key(*pair[::-1]), True):
+                del self._ends[back]  # a connection that was ignored turns: both directions are heard again
         return pair
 
     def _complain(
@@ -204,6 +260,13 @@ class Decoder:
                 damage=damage,
             ),
         )
+
+
+def _key(source: Endpoint, destination: Endpoint) -> bytes:
+    """Return two addresses and two ports as they stand in a packet."""
+    family = AF_INET6 if ":" in source.address else AF_INET
+    addresses = inet_pton(family, source.address) + inet_pton(family, destination.address)
+    return addresses + source.port.to_bytes(2, "big") + destination.port.to_bytes(2, "big")
 
 
 def _wire_end(packet: Packet) -> int:

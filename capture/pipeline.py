@@ -63,7 +63,6 @@ class Listener:
     Attributes:
         flows: the flows in which mail was heard or expected and that have ended, in that order; the
             first 65,536 of them.
-        packets: number of packets heard.
     """
 
     def __init__(self, on_mail: Callable[[Mail], None] | None = None) -> None:
@@ -74,8 +73,6 @@ class Listener:
         """
         self._on_mail = on_mail
         self.flows: list[Flow] = []
-        self.packets = 0
-        self._segments = 0
         self._messages = 0
         self._others = self._empty = 0
         self._excused = False  # whether the source itself said what is wrong
@@ -85,41 +82,41 @@ class Listener:
 
     def feed(self, packet: Packet | Note) -> list[Leak | Note]:
         """Return what is known now that this packet was heard; a note, as a source gives, is passed on."""
-        out: list[Leak | Note] = []
-        if isinstance(packet, Note):
-            self._excused = True
-            return [packet]
-        self.packets += 1
-        for item in self._decoder.decode(packet):
-            if isinstance(item, Note):
-                out.append(item)
-                continue
-            self._segments += 1
-            for heard in self._reassembler.feed(item):
-                self._take(heard, out)
-        return out
+        return list(self.hear((packet,)))
+
+    def hear(self, packets: Iterable[Packet | Note]) -> Iterator[Leak | Note]:
+        """Yield what becomes known as these packets are heard, before more of them are asked for."""
+        segments = self._decoder.segments(packets)
+        for heard in self._reassembler.chunks(segments):
+            if isinstance(heard, Note):
+                self._excused = self._excused or heard.damage
+                yield heard
+            else:
+                yield from self._take(heard)
 
     def close(self) -> list[Leak | Note]:
         """Return what is known now that the capture has ended."""
         out: list[Leak | Note] = []
         for heard in self._reassembler.close():
-            self._take(heard, out)
+            out += self._take(heard)
+        strange = self._decoder.strange
         out += silence.of_capture(
-            packets=None if self._excused and not self.packets else self.packets,
-            segments=self._segments,
+            strange=None if self._decoder.found_tcp or (self._excused and not strange) else strange,
             others=self._others,
             empty=self._empty,
             crowded_out=self._reassembler.crowded_out,
         )
         return out
 
-    def _take(self, heard: Heard, out: list[Leak | Note]) -> None:
-        """Let a flow's ear hear, and add to `out` what it understood."""
+    def _take(self, heard: Heard) -> list[Leak | Note]:
+        """Let a flow's ear hear, and return what it understood."""
         connection, direction, item = heard
         ear = self._ears.get(connection.number)
         if ear is None:
             ear = self._ears[connection.number] = _Ear(connection)
-        for event in ear.end(direction) if item is None else ear.hear(direction, item):
+        events = ear.end(direction) if item is None else ear.hear(direction, item)
+        out: list[Leak | Note] = []
+        for event in events:
             ear.told = True
             if isinstance(event, MessageSeen):
                 self._messages += 1
@@ -129,7 +126,9 @@ class Listener:
             self._farewell(ear, out)
         elif ear.dialogue.finished and ear.dialogue.protocol is None:
             self._reassembler.mute(connection)
+            self._decoder.ignore(connection.ends)
             self._farewell(ear, out)
+        return out
 
     def _hand_out(self, event: MessageSeen) -> None:
         """Give a message to who wants to keep it."""
@@ -161,6 +160,5 @@ def listen(
         on_mail: called with each message, before its leaks are yielded.
     """
     listener = Listener(on_mail)
-    for packet in packets:
-        yield from listener.feed(packet)
+    yield from listener.hear(packets)
     yield from listener.close()

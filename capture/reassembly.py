@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
-from mailtap.capture.model import Chunk, Endpoint
+from mailtap.capture.model import Chunk, Endpoint, Note
 from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Heard
 from mailtap.capture.wire.half import LONGEST_REMEMBERED, MASK, Half
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mailtap.capture.model import Segment
 
 _HALF_CIRCLE = 1 << 31
+_TURNS = SYN | FIN | RST  # a connection begins or ends
 _MOST_OPEN = 8_192
 _MOST_CLOSED = 4096
 _MOST_BYTES = 32 << 20
@@ -56,40 +57,47 @@ class Reassembler:
 
     def feed(self, segment: Segment) -> Sequence[Heard]:
         """Return what can be passed on now that this segment is here: chunks, gaps and ends."""
-        number, time_ns, source, destination, sequence, acknowledgment, flags, payload, cut = segment
-        entry = self._entries.get((source, destination))
-        if entry is not None and time_ns <= self._wake_ns:
+        return [heard for heard in self.chunks((segment,)) if not isinstance(heard, Note)]
+
+    def chunks(self, segments: Iterable[Segment | Note]) -> Iterator[Heard | Note]:
+        """Yield what can be passed on, as segments come; notes among them are passed on."""
+        new, known = tuple.__new__, self._entries.get
+        for segment in segments:
+            if isinstance(segment, Note):
+                yield segment
+                continue
+            number, time_ns, source, destination, sequence, acknowledgment, flags, payload, cut = segment
+            entry = known((source, destination))
+            if entry is None or flags & _TURNS or time_ns > self._wake_ns:
+                yield from self._slowly(segment, entry)
+                continue
             connection, half, peer = entry
-            if not flags & (SYN | FIN | RST):
-                if connection.muted:
-                    connection.last_packet = number
-                    return ()
-                # The common case: the next bytes in order, nothing waits, and the sender had seen no
-                # more of the other side than was passed on.
-                ahead = acknowledgment - peer.sequence & MASK
-                if (
-                    connection.calm
-                    and sequence == half.sequence
-                    and not (cut or half.ended)
-                    and (not ahead or ahead >= _HALF_CIRCLE or not peer.seen)
-                ):
-                    connection.last_packet = number
-                    if not payload:
-                        return ()
-                    chunk = Chunk(half.next, payload, number, time_ns)
-                    size = len(payload)
-                    half.sequence = sequence + size & MASK
-                    half.next += size
-                    if size <= LONGEST_REMEMBERED:
-                        half.recent = (half.recent[1], chunk)
-                    return ((connection, half.direction, chunk),)
-        out: list[Heard] = []
-        self._slowly(segment, entry, out)
-        return out
+            ahead = acknowledgment - peer.sequence & MASK
+            # The common case: the next bytes in order, nothing waits, and the sender had seen no more of
+            # the other side than was passed on.
+            if (
+                not connection.calm
+                or sequence != half.sequence
+                or (0 < ahead < _HALF_CIRCLE and peer.seen)
+                or half.ended
+                or cut
+            ):
+                yield from self._slowly(segment, entry)
+                continue
+            connection.last_packet = number
+            if not payload:
+                continue
+            size = len(payload)
+            chunk = new(Chunk, (half.next, payload, number, time_ns))
+            half.sequence = sequence + size & MASK
+            half.next += size
+            if size <= LONGEST_REMEMBERED:
+                half.recent = (half.recent[1], chunk)
+            yield connection, half.direction, chunk
 
     def mute(self, connection: Connection) -> None:
         """Pass nothing more of a connection on, and keep nothing of it."""
-        connection.muted = True
+        connection.muted, connection.calm = True, False
         self._waiting.pop(connection.number, None)
         for half in connection.halves:
             half.forget()
@@ -102,13 +110,14 @@ class Reassembler:
             self._end(connection, out)
         return out
 
-    def _slowly(self, segment: Segment, entry: Entry | None, out: list[Heard]) -> None:
-        """Handle a segment that is not just the next one of a calm connection."""
+    def _slowly(self, segment: Segment, entry: Entry | None) -> list[Heard]:
+        """Return what can be passed on after a segment that is not just the next one of a calm connection."""
+        out: list[Heard] = []
         if segment.time_ns > self._wake_ns:
             self._wake(segment.time_ns, out)
         if entry is None or _begins_anew(segment, *entry):
             if segment.flags & RST:
-                return
+                return out
             entry = self._begin(segment, entry, out)
         connection, half, peer = entry
         connection.last_packet = segment.packet
@@ -120,6 +129,7 @@ class Reassembler:
             connection.hear(half, peer, segment, out)
             self._watch(connection)
             self._relieve(segment, out)
+        return out
 
     def _begin(self, segment: Segment, old: Entry | None, out: list[Heard]) -> Entry:
         """Return the entry of a new connection, having ended the one that used these ports before."""

@@ -106,22 +106,20 @@ def _of_wire(
         )
 
 
-def of_capture(
-    *, packets: int | None, segments: int, others: int, empty: int, crowded_out: int
-) -> Iterator[Note]:
+def of_capture(*, strange: int | None, others: int, empty: int, crowded_out: int) -> Iterator[Note]:
     """Yield what is to be said of a whole capture.
 
     Args:
-        packets: number of packets; None where it has been said why there are none.
-        segments: number of TCP segments in them.
+        strange: where no packet carried TCP, the number of packets; None where one did, or where it has
+            been said why there are none.
         others: number of connections that carried no mail protocol.
         empty: number of connections to mail ports that carried no byte.
         crowded_out: number of connections that ended because too many were open.
     """
-    if packets == 0:
+    if strange == 0:
         yield Note(text=N_("The capture holds no packets."))
-    elif packets and not segments:
-        yield Note(text=N_("Of {packets:,} packets, none carries TCP."), values=(("packets", packets),))
+    elif strange:
+        yield Note(text=N_("Of {packets:,} packets, none carries TCP."), values=(("packets", strange),))
     if others:
         text = N_("{count:,} TCP connections carried no mail protocol.")
         if others == 1:

@@ -6,6 +6,7 @@ The format is known by its content, never by the file's name: classic pcap, pcap
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -33,6 +34,12 @@ def read(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Packet | Note]:
     Raises:
         OSError: the file cannot be opened or read.
     """
+    # Chained, because a generator for each packet would cost as much as finding it.
+    return chain.from_iterable(_handfuls(source))
+
+
+def _handfuls(source: str | os.PathLike[str] | BinaryIO) -> Iterator[list[Packet | Note]]:
+    """Yield the packets that are there at one read together."""
     if isinstance(source, (str, os.PathLike)):
         # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
         with Path(source).open("rb", buffering=0) as file:
@@ -47,7 +54,7 @@ def _take_from(file: BinaryIO) -> Callable[[int], bytes]:
     return take
 
 
-def _read(take: Callable[[int], bytes]) -> Iterator[Packet | Note]:
+def _read(take: Callable[[int], bytes]) -> Iterator[list[Packet | Note]]:
     """Yield the packets of what `take` returns."""
     stream = ByteStream(take)
     if not stream.need(len(GZIP_MAGIC)) or not stream.data.startswith(GZIP_MAGIC):
@@ -56,10 +63,10 @@ def _read(take: Callable[[int], bytes]) -> Iterator[Packet | Note]:
     gunzip = Gunzip(take, stream.data)
     yield from _capture(ByteStream(gunzip))
     if gunzip.damage:
-        yield damaged(gunzip.damage, gunzip.offset)
+        yield [damaged(gunzip.damage, gunzip.offset)]
 
 
-def _capture(stream: ByteStream) -> Iterator[Packet | Note]:
+def _capture(stream: ByteStream) -> Iterator[list[Packet | Note]]:
     """Yield the packets of a capture file that is not packed."""
     whole = stream.need(_MAGIC_SIZE)
     magic = stream.data[:_MAGIC_SIZE]
@@ -68,8 +75,9 @@ def _capture(stream: ByteStream) -> Iterator[Packet | Note]:
     elif magic == MAGIC:
         yield from read_pcapng(stream)
     elif not stream.left:
-        yield damaged(N_("The capture file is empty: it ends at byte {offset}."), 0)
+        yield [damaged(N_("The capture file is empty: it ends at byte {offset}."), 0)]
     elif not whole:
-        yield damaged(N_("The capture file ends at byte {offset}, within its header."), stream.left)
+        yield [damaged(N_("The capture file ends at byte {offset}, within its header."), stream.left)]
     else:
-        yield damaged(N_("This is no capture file: at byte {offset} stands neither pcap nor pcapng."), 0)
+        text = N_("This is no capture file: at byte {offset} stands neither pcap nor pcapng.")
+        yield [damaged(text, 0)]

@@ -46,17 +46,18 @@ LAYOUTS = _layouts()
 """The layouts by the first four bytes of the file."""
 
 
-def read_pcap(stream: ByteStream) -> Iterator[Packet | Note]:
-    """Yield the packets of a classic capture file, and a note where it is damaged.
+def read_pcap(stream: ByteStream) -> Iterator[list[Packet | Note]]:
+    """Yield the packets of a classic capture file by the handful, and a note where it is damaged.
+
+    A handful is what was there at one read.
 
     Args:
         stream: stands at the magic number, which is one of `LAYOUTS`.
     """
     layout = LAYOUTS[stream.data[stream.at : stream.at + 4]]
     if not stream.need(_FILE_HEADER_SIZE):
-        yield damaged(
-            N_("The capture file ends at byte {offset}, within its header."), stream.offset + stream.left
-        )
+        text = N_("The capture file ends at byte {offset}, within its header.")
+        yield [damaged(text, stream.offset + stream.left)]
         return
     # The upper bits of the link type say how long a frame check sequence is.
     link_type: int = struct.unpack_from(layout.order + "I", stream.data, stream.at + 20)[0] & 0xFFFF
@@ -64,48 +65,49 @@ def read_pcap(stream: ByteStream) -> Iterator[Packet | Note]:
     yield from _records(stream, layout, link_type)
 
 
-def _records(stream: ByteStream, layout: _Layout, link_type: int) -> Iterator[Packet | Note]:
+def _records(stream: ByteStream, layout: _Layout, link_type: int) -> Iterator[list[Packet | Note]]:
     """Yield the packets of all records (draft-ietf-opsawg-pcap, section 5)."""
-    new, unpack, size, unit = tuple.__new__, layout.record.unpack_from, layout.record.size, layout.unit
     number = 0
     while True:
-        data, at = stream.data, stream.at
-        end = len(data)
-        while at + size <= end:
-            seconds, fraction, captured, length = unpack(data, at)
-            stop = at + size + captured
-            if stop > end or captured > LONGEST_PACKET:
-                break
-            number += 1
-            stream.at = stop
-            time_ns = seconds * _NANOSECONDS + fraction * unit
-            # A NamedTuple's own constructor costs more than all the rest of this loop.
-            yield new(Packet, (number, time_ns, link_type, data[at + size : stop], length))
-            at = stop
-        if not stream.need(size):
+        packets = _records_at_hand(stream, layout, link_type, number)
+        number += len(packets)
+        if packets:
+            yield packets
+        if not stream.need(layout.record.size):
             if stream.left:
-                yield damaged(
-                    N_("The capture file ends at byte {offset}, within the header of packet {packet}."),
-                    stream.offset + stream.left,
-                    packet=number + 1,
-                )
+                text = N_("The capture file ends at byte {offset}, within the header of packet {packet}.")
+                yield [damaged(text, stream.offset + stream.left, packet=number + 1)]
             return
-        captured = unpack(stream.data, stream.at)[2]
+        captured = layout.record.unpack_from(stream.data, stream.at)[2]
         if captured > LONGEST_PACKET:
-            yield damaged(
-                N_("At byte {offset}, packet {packet} claims {length:,} bytes; the rest is not readable."),
-                stream.offset,
-                packet=number + 1,
-                length=captured,
-            )
+            text = N_("At byte {offset}, packet {packet} claims {length:,} bytes; the rest is not readable.")
+            yield [damaged(text, stream.offset, packet=number + 1, length=captured)]
             return
-        if not stream.need(size + captured):
-            yield damaged(
-                N_("The capture file ends within packet {packet}, which begins at byte {offset}."),
-                stream.offset,
-                packet=number + 1,
-            )
+        if not stream.need(layout.record.size + captured):
+            text = N_("The capture file ends within packet {packet}, which begins at byte {offset}.")
+            yield [damaged(text, stream.offset, packet=number + 1)]
             return
+
+
+def _records_at_hand(stream: ByteStream, layout: _Layout, link_type: int, number: int) -> list[Packet | Note]:
+    """Return the packets of the records that are there without reading more; `number` is the last one's."""
+    new, unpack, size, unit = tuple.__new__, layout.record.unpack_from, layout.record.size, layout.unit
+    data, at = stream.data, stream.at
+    last = len(data) - size
+    packets: list[Packet | Note] = []
+    while at <= last:
+        seconds, fraction, captured, length = unpack(data, at)
+        start = at + size
+        stop = start + captured
+        if stop > len(data) or captured > LONGEST_PACKET:
+            break
+        at = stop
+        number += 1
+        time_ns = seconds * _NANOSECONDS + fraction * unit
+        # A NamedTuple's own constructor costs more than all the rest of this loop.
+        packets.append(new(Packet, (number, time_ns, link_type, data[start:stop], length)))
+    stream.at = at
+    return packets
 
 
 def damaged(text: str, offset: int, **values: int) -> Note:

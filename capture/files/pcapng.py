@@ -23,6 +23,8 @@ _SIMPLE_PACKET = 3
 _ENHANCED_PACKET = 6
 _ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 _LEAST_BLOCK = 12  # type, length, length again
+_PACKET_HEAD = 28
+_LEAST_PACKET = 32
 _LEAST_SECTION = 28
 _LONGEST_HEADER = 1 << 16  # of a section header or an interface description; options beyond are not read
 _MOST_INTERFACES = 1 << 16
@@ -55,52 +57,81 @@ class _Head(NamedTuple):
 class _Reader:
     """The state of one file: byte order and interfaces of the section, and the number of packets."""
 
-    __slots__ = ("interfaces", "number", "order", "stream", "warned")
+    __slots__ = ("interfaces", "number", "order", "packet_block", "stream", "warned")
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
         self.order = "<"
+        self.packet_block = struct.Struct("<IIIIIII")
         self.interfaces: list[_Interface] = []
         self.number = 0
         self.warned = False
 
 
-def read_pcapng(stream: ByteStream) -> Iterator[Packet | Note]:
-    """Yield the packets of a pcapng file, of all its sections, and notes where it is damaged.
+def read_pcapng(stream: ByteStream) -> Iterator[list[Packet | Note]]:
+    """Yield the packets of a pcapng file by the handful, of all its sections, and notes where it is damaged.
+
+    A handful is what was there at one read.
 
     Args:
         stream: stands at the first section header block.
     """
     reader = _Reader(stream)
     while stream.need(_LEAST_BLOCK):
+        if packets := _packets_at_hand(reader):
+            yield packets
+            continue
         begin = stream.offset
         if stream.data.startswith(MAGIC, stream.at):
             order = _ORDERS.get(stream.data[stream.at + 8 : stream.at + 12])
             if order is None:
-                yield damaged(
-                    N_("At byte {offset} a section has no byte order; the rest is not readable."), begin
-                )
+                text = N_("At byte {offset} a section has no byte order; the rest is not readable.")
+                yield [damaged(text, begin)]
                 return
             reader.order = order
+            reader.packet_block = struct.Struct(order + "IIIIIII")
             reader.interfaces = []
         kind, length = struct.unpack_from(reader.order + "II", stream.data, stream.at)
         if length < (_LEAST_SECTION if kind == _SECTION_HEADER else _LEAST_BLOCK) or length % 4:
-            yield damaged(
-                N_("At byte {offset} a block claims to have {length:,} bytes; the rest is not readable."),
-                begin,
-                length=length,
-            )
+            text = N_("At byte {offset} a block claims to have {length:,} bytes; the rest is not readable.")
+            yield [damaged(text, begin, length=length)]
             return
-        yield from _PARSERS.get(kind, _nothing)(reader, length)
+        yield list(_PARSERS.get(kind, _nothing)(reader, length))
         # A parser stops anywhere in its block; the next one begins where the length says.
         if not stream.skip(begin + length - stream.offset):
-            yield damaged(N_("The capture file ends within the block that begins at byte {offset}."), begin)
+            text = N_("The capture file ends within the block that begins at byte {offset}.")
+            yield [damaged(text, begin)]
             return
     if stream.left:
-        yield damaged(
-            N_("The capture file ends at byte {offset}, within the start of a block."),
-            stream.offset + stream.left,
-        )
+        text = N_("The capture file ends at byte {offset}, within the start of a block.")
+        yield [damaged(text, stream.offset + stream.left)]
+
+
+def _packets_at_hand(reader: _Reader) -> list[Packet | Note]:
+    """Return the packets of the Enhanced Packet Blocks (section 4.3) that are there without reading more.
+
+    It stops at whatever is not just that: another block, an unknown interface, a length that cannot be.
+    """
+    new, unpack, interfaces = tuple.__new__, reader.packet_block.unpack_from, reader.interfaces
+    data, at, number = reader.stream.data, reader.stream.at, reader.number
+    last = len(data) - _LEAST_PACKET
+    packets: list[Packet | Note] = []
+    while at <= last:
+        kind, length, interface, high, low, captured, original = unpack(data, at)
+        start, stop = at + _PACKET_HEAD, at + length
+        if kind != _ENHANCED_PACKET or interface >= len(interfaces) or stop > len(data):
+            break
+        if length % 4 or captured > length - _LEAST_PACKET or captured > LONGEST_PACKET:
+            break
+        of = interfaces[interface]
+        time_ns = (high << 32 | low) * _NANOSECONDS // of.ticks + of.offset * _NANOSECONDS
+        if not _FIRST_TIME <= time_ns <= _LAST_TIME:
+            break
+        at = stop
+        number += 1
+        packets.append(new(Packet, (number, time_ns, of.link_type, data[start : start + captured], original)))
+    reader.stream.at, reader.number = at, number
+    return packets
 
 
 def _nothing(_reader: _Reader, _length: int) -> Iterator[Packet | Note]:
