@@ -55,20 +55,25 @@ class ByteIndex:
 class FlowIndex:
     """Where the bytes of both directions of a flow came from."""
 
-    __slots__ = ("flow", "of")
+    __slots__ = ("_client", "_server", "flow")
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
-        self.of = {Direction.CLIENT: ByteIndex(), Direction.SERVER: ByteIndex()}
+        self._client = ByteIndex()
+        self._server = ByteIndex()
+
+    def of(self, direction: Direction) -> ByteIndex:
+        """Return where the bytes of one direction came from."""
+        return self._client if direction is Direction.CLIENT else self._server
 
     def last_packet(self) -> int:
         """Return the number of the latest packet that brought bytes; 0 where there are none."""
-        return max(index.last_packet() for index in self.of.values())
+        return max(self._client.last_packet(), self._server.last_packet())
 
     def locate(self, spans: tuple[Span, ...]) -> Evidence:
         """Return the evidence for what those stretches of the streams carried."""
         places = dict(
-            place for span in spans for place in self.of[span.direction].between(span.start, span.end)
+            place for span in spans for place in self.of(span.direction).between(span.start, span.end)
         )
         return Evidence(
             flow=self.flow,

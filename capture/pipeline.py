@@ -39,7 +39,7 @@ class _Ear:
 
     def hear(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
         """Return what the next bytes of one direction tell."""
-        index = self.index.of[direction]
+        index = self.index.of(direction)
         if isinstance(item, Gap):
             self.holes.setdefault(direction, silence.Holes()).add(item, self.index.last_packet())
         index.add(item)

@@ -61,7 +61,10 @@ class Dialogue:
             return []
         if self._first is None and isinstance(item, Chunk):
             self._first = Span(direction, item.offset, item.offset + 1)  # however it was split
-        self._talk.stream(direction).push(item)
+        stream = self._talk.stream(direction)
+        ready = stream.push(item)
+        if self._parser is not None and not ready and stream.pending <= PENDING_LIMIT:
+            return []  # most chunks are the middle of something
         return self._go_on(direction)
 
     def close(self, direction: Direction) -> list[Event]:

@@ -29,8 +29,10 @@ TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
 
 # Keyed by whether line ends are strictly CR LF.
 _EMPTY_BODY = {True: re.compile(rb"\.\r\n"), False: re.compile(rb"\.\r?\n")}
-_BODY_END = {True: re.compile(rb"(\r\n)\.\r\n"), False: re.compile(rb"(\n)\.\r?\n")}
+_STRICT_END = b"\r\n.\r\n"
+_LOOSE_END = re.compile(rb"\n\.\r?\n")
 _DOTS_LIMIT = 1_000  # stuffed dots in one message whose places are kept
+_PIECE = 65_536  # bytes of a run of octets that are waited for at once
 _TAIL = 4  # bytes that may belong to a body's end that has not come yet
 
 
@@ -88,6 +90,8 @@ class Stream:
         self._packets: list[int] = []
         self._later: deque[Chunk | Gap] = deque()
         self._waiting = 0
+        self._enough = 0
+        self._mark: bytes | None = None
 
     @property
     def offset(self) -> int:
@@ -108,23 +112,34 @@ class Stream:
         """Whether no byte will ever follow those that are there: the end, or a hole."""
         return self.closed or self.hole is not None
 
-    def push(self, item: Chunk | Gap) -> None:
-        """Take the next bytes, or the news that some are missing."""
+    def push(self, item: Chunk | Gap) -> bool:
+        """Take the next bytes, or the news that some are missing; return whether a read may go on now."""
         if self._abandoned:
-            return
+            return True
         if self.hole is not None:
             self._later.append(item)
             self._waiting += len(item.data) if isinstance(item, Chunk) else 0
-        elif isinstance(item, Gap):
+            return True
+        if isinstance(item, Gap):
             self.hole = item
-        else:
-            if not self._data:
-                self._offset = item.offset
-                self._starts.clear()
-                self._packets.clear()
-            self._starts.append(item.offset)
-            self._packets.append(item.packet)
-            self._data += item.data
+            return True
+        data = self._data
+        before = len(data)
+        if not before:
+            self._offset = item.offset
+            self._starts.clear()
+            self._packets.clear()
+        self._starts.append(item.offset)
+        self._packets.append(item.packet)
+        data += item.data
+        return len(data) >= self._enough or (
+            self._mark is not None and data.find(self._mark, max(before - _TAIL, 0)) >= 0
+        )
+
+    def _until(self, enough: int, mark: bytes | None = None) -> Direction:
+        """Return what to yield to wait for that many bytes, or for a mark of up to four."""
+        self._enough, self._mark = enough, mark
+        return self.direction
 
     def close(self) -> None:
         """Say that no more bytes will come."""
@@ -164,7 +179,7 @@ class Stream:
                 overlong = True
                 self.take(len(self._data))
             scanned = len(self._data)
-            yield self.direction
+            yield self._until(LINE_LIMIT + 1, b"\n")
         packet = self._packet_at(self._offset + found)
         text = self.take(found + 1)
         strict = text.endswith(b"\r\n")
@@ -182,9 +197,9 @@ class Stream:
             if fresh and (empty := _EMPTY_BODY[strict].match(self._data)):
                 self.take(empty.end())
                 return kept.block()
-            if end := _BODY_END[strict].search(self._data, scanned):
-                kept.take(end.end(1))
-                self.take(end.end() - end.end(1))
+            if (end := self._body_end(scanned, strict=strict)) is not None:
+                kept.take(end[0])
+                self.take(end[1] - end[0])
                 break
             if self.stopped:
                 kept.take(len(self._data))
@@ -198,8 +213,16 @@ class Stream:
                 scanned, fresh = 0, False
             else:
                 scanned = max(0, len(self._data) - _TAIL)
-                yield self.direction
+                yield self._until(MESSAGE_LIMIT + _TAIL + 1 if scanned else 1, b"\n.")
         return _unstuff(kept.block(), strict=strict)
+
+    def _body_end(self, start: int, *, strict: bool) -> tuple[int, int] | None:
+        """Return where the lone dot that ends a body begins and where its line ends, from `start` on."""
+        if strict:
+            at = self._data.find(_STRICT_END, start)
+            return (at + 2, at + len(_STRICT_END)) if at >= 0 else None
+        found = _LOOSE_END.search(self._data, start)
+        return (found.start() + 1, found.end()) if found else None
 
     def octets(self, count: int) -> Reading[Block]:
         """Read exactly `count` octets; a hole inside them counts, so that what follows keeps its place."""
@@ -217,13 +240,13 @@ class Stream:
                 kept.whole = False
                 break
             else:
-                yield self.direction
+                yield self._until(min(left, _PIECE))
         return kept.block()
 
     def peek(self, count: int) -> Reading[bytes]:
         """Return the next `count` bytes without reading them; fewer where a hole or the end comes first."""
         while len(self._data) < count and not self.stopped:
-            yield self.direction
+            yield self._until(count)
         return bytes(self._data[:count])
 
     def peek_line(self) -> Reading[tuple[bytes, int] | None]:
@@ -233,7 +256,7 @@ class Stream:
             if self.stopped or len(self._data) > LINE_LIMIT:
                 return None
             scanned = len(self._data)
-            yield self.direction
+            yield self._until(LINE_LIMIT + 1, b"\n")
         return bytes(self._data[: min(found, 128)]), self._packet_at(self._offset + found)
 
     def resume(self, start: re.Pattern[bytes]) -> Reading[None]:
@@ -248,6 +271,7 @@ class Stream:
 
     def drain(self) -> bytes:
         """Read all that is there, for a parser that only counts."""
+        self._until(0)
         return self.take(len(self._data))
 
     def take(self, size: int) -> bytes:

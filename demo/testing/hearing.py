@@ -144,7 +144,7 @@ def streams(packets: Sequence[Packet]) -> Iterator[Stream]:
         connections[connection.number] = connection
         half = halves.setdefault((connection.number, direction), _Half())
         index = indices.setdefault(connection.number, FlowIndex(connection.flow))
-        index.of[direction].add(item)
+        index.of(direction).add(item)
         # A hole keeps its room, so that offsets stay right; the tap refuses to answer over one.
         half.data += bytes(item.length) if isinstance(item, Gap) else item.data
         half.holes += isinstance(item, Gap)
