@@ -17,6 +17,7 @@ STALE := $(if $(READY),,FORCE)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 SECONDS ?= 60
+PYTHONS ?= 3.11 3.12 3.13
 .PHONY: FORCE help demo test test-pythons fuzz bench check wheels lock catalogues format clean
 
 help:
@@ -40,8 +41,8 @@ demo: $(VENV)/run ## every scenario, told as one table of what each still leaks
 test: $(VENV)/dev ## the tests
 	$(BIN)/pytest $(ARGS)
 
-test-pythons: $(VENV)/dev ## the tests under every other Python from 3.11 on that this machine has
-	$(BIN)/python tests/support/pythons.py $(ARGS)
+test-pythons: $(VENV)/dev ## the tests under the other Pythons that this machine has (PYTHONS="3.13" names some)
+	$(BIN)/python tests/support/pythons.py $(PYTHONS) -- $(ARGS)
 
 fuzz: $(VENV)/dev ## fuzz the listener, guided by coverage: SECONDS for each target (ARGS="smtp file" names some)
 	$(PIP) install --quiet --require-hashes --requirement requirements/fuzz.txt

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 TIMEOUT = 60.0  # seconds; a bound for a stuck lesson, not a wait
 
 # What decides where and how the demo speaks must not come from whoever runs the tests.
-_FOREIGN = ("LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM")
+_FOREIGN = {"LC_ALL", "LC_MESSAGES", "LANG", "LANGUAGE", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"}
+_FOREIGN |= {"MAKEFLAGS", "MAKELEVEL", "ARGS"}  # a test may run make, under a `make test ARGS=…`
 
 
 def environment(**changes: str) -> dict[str, str]:

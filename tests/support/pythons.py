@@ -1,6 +1,6 @@
-"""Runs the tests under every other Python from 3.11 on that this machine has, each in a .venv of its own.
+"""Runs the tests under the other Pythons that this machine has, each in a .venv of its own.
 
-python tests/support/pythons.py [what pytest is to be told]
+python tests/support/pythons.py 3.12 3.13 -- [what pytest is to be told]
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-VERSIONS = ("3.11", "3.12", "3.13")
 
 
 def find(version: str) -> str | None:
@@ -45,7 +44,9 @@ def prepare(python: str, version: str) -> str:
 def main() -> int:
     """Run the tests under each; return 1 where some failed."""
     failed = []
-    for version in VERSIONS:
+    end = sys.argv.index("--")
+    versions, options = sys.argv[1:end], sys.argv[end + 1 :]
+    for version in versions:
         python = find(version)
         if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
             continue
@@ -53,7 +54,7 @@ def main() -> int:
             print(f"== Python {version}: not on this machine", flush=True)
             continue
         print(f"== Python {version}: {python}", flush=True)
-        command = [prepare(python, version), "-m", "pytest", "-q", *sys.argv[1:]]
+        command = [prepare(python, version), "-m", "pytest", "-q", *options]
         if subprocess.run(command, check=False, cwd=ROOT).returncode:
             failed.append(version)
     if failed:
