@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailtap.capture import silence
 from mailtap.capture.decode import Decoder
-from mailtap.capture.events import MessageSeen
+from mailtap.capture.events import MessageSeen, ServerNameSeen
 from mailtap.capture.evidence import FlowIndex
 from mailtap.capture.leaks import read_event
 from mailtap.capture.model import Direction, Gap, Leak, Mail, Note, Packet
@@ -65,13 +65,15 @@ class Listener:
             first 65,536 of them.
     """
 
-    def __init__(self, on_mail: Callable[[Mail], None] | None = None) -> None:
+    def __init__(self, on_mail: Callable[[Mail], None] | None = None, *, logins_only: bool = False) -> None:
         """Start listening.
 
         Args:
             on_mail: called with each message, before its leaks are returned.
+            logins_only: whether to pass over messages and the names of TLS servers.
         """
         self._on_mail = on_mail
+        self._logins_only = logins_only
         self.flows: list[Flow] = []
         self._messages = 0
         self._others = self._empty = 0
@@ -121,6 +123,8 @@ class Listener:
             if isinstance(event, MessageSeen):
                 self._messages += 1
                 self._hand_out(event)
+            if self._logins_only and isinstance(event, MessageSeen | ServerNameSeen):
+                continue
             out += read_event(event, ear.index.locate, self._messages)
         if ear.ended == len(Direction):
             self._farewell(ear, out)
@@ -150,7 +154,10 @@ class Listener:
 
 
 def listen(
-    packets: Iterable[Packet | Note], on_mail: Callable[[Mail], None] | None = None
+    packets: Iterable[Packet | Note],
+    on_mail: Callable[[Mail], None] | None = None,
+    *,
+    logins_only: bool = False,
 ) -> Iterator[Leak | Note]:
     """Yield the leaks and notes in a capture, as soon as they are known.
 
@@ -158,7 +165,8 @@ def listen(
         packets: the packets of one capture, in the order in which they were captured; notes among them
             are passed on.
         on_mail: called with each message, before its leaks are yielded.
+        logins_only: whether to pass over messages and the names of TLS servers.
     """
-    listener = Listener(on_mail)
+    listener = Listener(on_mail, logins_only=logins_only)
     yield from listener.hear(packets)
     yield from listener.close()

@@ -19,6 +19,10 @@ HEADER_LIMIT = 65_536
 _WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?([^?\r\n]*)\?=")
 _ADDRESS = re.compile(r"[^\s<>,;:\"]{1,64}@[^\s<>,;:\"]{1,255}")
 _LABELLED = re.compile(rb"([^']{0,40})'[^']*'")  # RFC 2231, section 4: charset'language'text
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_PLAIN_ADDRESS = re.compile(
+    rb"(?:[A-Za-z0-9 ]*<)?([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(>?)"
+)
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -51,23 +55,32 @@ def _lenient_base64(data: bytes) -> bytes:
     return binascii.a2b_base64(data[: len(data) - (len(data) % 4 == 1)] + b"==")
 
 
-def places(head: bytes, name: bytes) -> Iterator[tuple[int, int]]:
-    """Find a field's values, folded lines included (RFC 5322, section 2.2.3)."""
-    field = rb"^" + name + rb"[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)"
-    for found in re.finditer(field, head, re.IGNORECASE | re.MULTILINE):
-        end = found.end() - (1 if found[1].endswith(b"\r") else 0)
-        if end > found.start(1):
-            yield found.start(1), end
+def fields(head: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Find all fields: name in lower case, and where the value stands, folded lines included.
+
+    RFC 5322, section 2.2.3.
+    """
+    for found in _FIELD.finditer(head):
+        name, value = found.groups()
+        yield name.lower(), found.start(2), found.end() - value.endswith(b"\r")
 
 
 def addresses(raw: bytes) -> list[str]:
     """Return the addresses of a From, To or Cc field without the names in it (RFC 5322, section 3.4)."""
+    if (plain := plain_address(raw)) is not None:
+        return [plain]  # most are, and the parser below is slow
     unfolded = charsets.decode(_FOLD.sub(b"", raw[:HEADER_LIMIT]))
     try:
         found = [address for _, address in getaddresses([unfolded]) if address]
     except RecursionError:  # comments nested too deep for some Python versions
         found = []
     return found or _ADDRESS.findall(unfolded)
+
+
+def plain_address(raw: bytes) -> str | None:
+    """Return the address of a field that holds just one, in angle brackets behind a plain name or bare."""
+    found = _PLAIN_ADDRESS.fullmatch(raw)
+    return found[1].decode() if found and (b"<" in raw) == bool(found[2]) else None
 
 
 _PARAMETER = re.compile(

@@ -13,6 +13,8 @@ from mailtap.capture.mail.html import html_text
 from mailtap.capture.model import Attachment, Field, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mailtap.capture.mail.parts import Leaf
 
 PART_LIMIT = 1_000
@@ -24,15 +26,14 @@ TOO_NESTED = N_("A message's MIME structure is too deep; it was read as plain te
 TOO_MANY_PARTS = N_("A message has more parts than this listener reads.")
 CUT_ATTACHMENT = N_("The attachment {filename} is not whole.")
 
-_CONTAINER = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+_CONTAINER = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.MULTILINE)
 # Bcc crosses where a client keeps a copy of what it sent (APPEND), and fetches it again.
 _ADDRESSED = (
-    (b"From", Field.SENDER),
-    (b"To", Field.RECIPIENT),
-    (b"Cc", Field.RECIPIENT),
-    (b"Bcc", Field.RECIPIENT),
+    (b"from", Field.SENDER),
+    (b"to", Field.RECIPIENT),
+    (b"cc", Field.RECIPIENT),
+    (b"bcc", Field.RECIPIENT),
 )
-_LINE_END = re.compile(r"\r\n?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,20 +93,24 @@ class _Reader:
         end = re.search(rb"\r?\n\r?\n|\A\r?\n", self.message)
         head = self.message[: end.start() if end else len(self.message)]
         self._cursor = end.end() if end else len(self.message)
+        places: dict[bytes, list[tuple[int, int]]] = {}
+        for name, start, stop in headers.fields(head):
+            if start < stop:
+                places.setdefault(name, []).append((start, stop))
         for name, what in _ADDRESSED:
-            for start, stop in headers.places(head, name):
+            for start, stop in places.get(name, ()):
                 for address in headers.addresses(head[start:stop]):
                     self.parts.append(
                         Part(field=what, value=address, start=start, end=stop, source=Source.HEADER)
                     )
-        for start, stop in headers.places(head, b"Subject"):
+        for start, stop in places.get(b"subject", ()):
             self.parts.append(
                 Part(field=Field.SUBJECT, value=headers.text(head[start:stop]), start=start, end=stop)
             )
 
     def read_parts(self) -> None:
         """Read the body and the attachments."""
-        if len(_CONTAINER.findall(self.message)) > NESTING_LIMIT:
+        if _nested_too_deep(self.message):
             self.notes.append((TOO_NESTED, {}))
             body = self.message[self._cursor :]
             if body.strip():
@@ -115,24 +120,23 @@ class _Reader:
         if len(leaves) > PART_LIMIT:
             self.notes.append((TOO_MANY_PARTS, {}))
         plain: list[_Text] = []
-        html: list[_Text] = []
+        html: list[tuple[Leaf, int, int]] = []
         attachments: list[Part] = []
         for leaf in leaves[:PART_LIMIT]:
             start, end = self._find(leaf)
             if leaf.is_attachment:
                 self._attach(leaf, start, end, attachments, whole=self.whole or leaf is not leaves[-1])
                 continue
-            text = charsets.decode(leaf.content, leaf.charset)
-            is_html = leaf.content_type == "text/html"
-            text = html_text(text) if is_html else text
-            if text.strip():
-                (html if is_html else plain).append(_Text(text, start, end))
-        self._add_text(plain or html)
+            if leaf.content_type == "text/html":
+                html.append((leaf, start, end))
+            elif (text := charsets.decode(leaf.content, leaf.charset)).strip():
+                plain.append(_Text(text, start, end))
+        self._add_text(plain or list(_pages(html)))
         self.parts += attachments
 
     def _add_text(self, texts: list[_Text]) -> None:
         if texts:
-            value = "\n".join(_LINE_END.sub("\n", each.text) for each in texts)
+            value = "\n".join(each.text.replace("\r\n", "\n").replace("\r", "\n") for each in texts)
             self.parts.append(Part(field=Field.BODY, value=value, start=texts[0].start, end=texts[-1].end))
 
     def _attach(self, leaf: Leaf, start: int, end: int, found: list[Part], *, whole: bool) -> None:
@@ -154,12 +158,31 @@ class _Reader:
 
     def _find(self, leaf: Leaf) -> tuple[int, int]:
         """Return where a part's payload stands in the message; the rest of it where that cannot be told."""
+        if leaf.place is not None and leaf.place[0] < leaf.place[1]:
+            self._cursor = leaf.place[1]
+            return leaf.place
         for payload in (leaf.raw, leaf.content):
             at = self.message.find(payload, self._cursor) if payload else -1
             if at >= 0:
                 self._cursor = at + len(payload)
                 return at, self._cursor
         return self._cursor, len(self.message)
+
+
+def _nested_too_deep(message: bytes) -> bool:
+    """Return whether so many containers are declared that the parser would take too long."""
+    lower = message.lower()  # a pattern that ignores case takes ten times as long
+    if lower.count(b"multipart/") + lower.count(b"message/") <= NESTING_LIMIT:
+        return False
+    return len(_CONTAINER.findall(lower)) > NESTING_LIMIT
+
+
+def _pages(leaves: list[tuple[Leaf, int, int]]) -> Iterator[_Text]:
+    """Yield the text of HTML parts, of those that have any."""
+    for leaf, start, end in leaves:
+        text = html_text(charsets.decode(leaf.content, leaf.charset))
+        if text.strip():
+            yield _Text(text, start, end)
 
 
 class _Text(NamedTuple):

@@ -1,0 +1,61 @@
+"""A part of a message that holds content, and what its header fields say of it (RFC 2045, RFC 2183)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mailtap.capture.mail import headers
+
+
+class Leaf(NamedTuple):
+    """A part that holds content.
+
+    Attributes:
+        content_type: in lower case, without parameters.
+        charset: as labelled; empty where there is no label.
+        filename: empty where none was given.
+        is_attachment: whether it is a file of its own and no text to be read.
+        content: the bytes, transfer encoding undone.
+        raw: the bytes as sent, where they are ASCII and it is not known where they stand.
+        place: where they stand in the message, where that is known.
+    """
+
+    content_type: str
+    charset: str
+    filename: str
+    is_attachment: bool
+    content: bytes
+    raw: bytes = b""
+    place: tuple[int, int] | None = None
+
+
+def make_leaf(kind: bytes, disposition: bytes, content: bytes, default: str = "text/plain") -> Leaf:
+    """Return the leaf that its header fields describe.
+
+    Args:
+        kind: the value of its Content-Type.
+        disposition: the value of its Content-Disposition.
+        content: its bytes, transfer encoding undone.
+        default: the content type to assume where `kind` names none.
+    """
+    content_type = type_of(kind, default)
+    parameters = headers.parameters(kind)
+    filename = headers.parameters(disposition).get("filename") or parameters.get("name", "")
+    is_text = content_type.startswith(("text/", "multipart/", "message/delivery-status"))
+    return Leaf(
+        content_type=content_type,
+        charset=parameters.get("charset", ""),
+        filename=filename,
+        is_attachment=word(disposition) == "attachment" or bool(filename) or not is_text,
+        content=content,
+    )
+
+
+def type_of(kind: bytes, default: str) -> str:
+    """Return the content type in lower case; RFC 2045, section 5.2 names the one to assume."""
+    return word(kind) if kind.partition(b";")[0].count(b"/") == 1 else default
+
+
+def word(value: bytes) -> str:
+    """Return what stands before a field's parameters, in lower case."""
+    return value.partition(b";")[0].strip().lower().decode("ascii", "backslashreplace")
