@@ -11,6 +11,8 @@ from mailtap.capture.language import N_
 from mailtap.capture.model import Field, Leak, Note
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailtap.capture.language import Say
 
 STARS = "********"
@@ -48,7 +50,8 @@ _ACCEPTED = {True: N_("yes"), False: N_("no"), None: ""}
 # private use and unassigned: none of them shows what it does to the text around it.
 _UNSAFE_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"))
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\u180e\u180f")
-_MAYBE_UNSAFE = re.compile(r"[^\x20-\x7e]")
+_SAFE = re.compile(r"[\x20-\x7e]*")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _NANOSECONDS = 1_000_000_000  # an integer: a quotient of integers is rounded once only
 _WIDE = frozenset("WF")
 _LONGEST_PACKET_LIST = 3
@@ -56,13 +59,20 @@ _LONGEST_PACKET_LIST = 3
 
 def printable(text: str) -> str:
     r"""Return the text with what could deceive a terminal or a reader as escapes such as `\x1b`."""
-    return _MAYBE_UNSAFE.sub(lambda found: _visible(found[0]), text)
+    return _escaped(text, lambda character: character.encode("unicode_escape").decode("ascii"))
 
 
-def _visible(character: str) -> str:
-    if character not in _BLANKS and unicodedata.category(character) not in _UNSAFE_CATEGORIES:
-        return character
-    return character.encode("unicode_escape").decode("ascii")
+def _escaped(text: str, escape: Callable[[str], str]) -> str:
+    """Return the text with every unsafe character replaced by its escape."""
+    if _SAFE.fullmatch(text):
+        return text
+    # Each character is looked at once, however often it stands there.
+    unsafe = {ord(each): escape(each) for each in set(text) if not _is_safe(each)}
+    return text.translate(unsafe) if unsafe else text
+
+
+def _is_safe(character: str) -> bool:
+    return character not in _BLANKS and unicodedata.category(character) not in _UNSAFE_CATEGORIES
 
 
 def to_json(item: Leak | Note, file: str | None = None, *, mask: bool = False) -> dict[str, Any]:
@@ -79,13 +89,10 @@ def to_json(item: Leak | Note, file: str | None = None, *, mask: bool = False) -
 
 def json_line(record: dict[str, Any]) -> str:
     """Return a JSON object as one line of UTF-8 text, in which what is unsafe to print is escaped."""
-    text = json.dumps(record, ensure_ascii=False)
-    return _MAYBE_UNSAFE.sub(lambda found: _json_escape(found[0]), text)
+    return _escaped(_encode(record), _json_escape)
 
 
 def _json_escape(character: str) -> str:
-    if _visible(character) == character:
-        return character
     return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
 
 
