@@ -15,7 +15,7 @@ from mailtap.capture.model import Attachment, Field, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailtap.capture.mail.parts import Leaf
+    from mailtap.capture.mail.leaf import Leaf
 
 PART_LIMIT = 1_000
 """Parts of one message that are read."""
