@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,12 +43,11 @@ class Message(NamedTuple):
     attachments: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(NamedTuple):
     """What is in a capture."""
 
-    logins: list[Login] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
+    logins: list[Login]
+    messages: list[Message]
 
 
 class Capture(NamedTuple):
@@ -88,7 +86,7 @@ class _Generator:
         self._conversations = 0
         self._sessions = 0
         self._mail = self._noise = 0  # bytes of each
-        self._truth = Truth()
+        self._truth = Truth([], [])
 
     def write(self, path: Path, size: int) -> Truth:
         """Write conversations side by side until the file has that size, and return what is in them."""
@@ -161,7 +159,7 @@ def _keep(truth: Truth, path: Path) -> None:
 
 def _read(path: Path) -> Truth:
     """Return the truth that was written."""
-    truth = Truth()
+    truth = Truth([], [])
     with path.open(encoding="utf-8") as file:
         for line in file:
             values = json.loads(line)

@@ -99,8 +99,9 @@ def exactly(answers: list[Path], truth: Truth) -> Found:
 
 
 def exactly_logins(answers: list[Path], truth: Truth) -> Found:
-    """Count the JSON lines of a run that was asked for logins only."""
-    return exactly(answers, truth)._replace(messages=None)
+    """Count the JSON lines of a run that was asked for logins only: no message may be among them."""
+    found = exactly(answers, truth._replace(messages=[]))
+    return found._replace(messages=None)
 
 
 def by_secret(answers: list[Path], truth: Truth) -> Found:
@@ -147,6 +148,7 @@ _FIELDS = (
 )  # fmt: skip
 
 RIVALS = (
+    Rival(name=LOGINS, command=(*_MAILTAP, "--logins", "{file}"), count=exactly_logins),
     Rival(name=DECODED, command=(*_MAILTAP, "{file}"), count=exactly),
     Rival(
         name="tshark -z credentials",

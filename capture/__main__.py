@@ -15,7 +15,7 @@ from mailtap.capture.language import N_, explained
 from mailtap.capture.model import Field, Leak, Note
 from mailtap.capture.options import Parser, reader_language
 from mailtap.capture.pipeline import Listener, listen
-from mailtap.capture.printer import JsonPrinter, LinePrinter, TablePrinter
+from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter, TablePrinter
 from mailtap.capture.report import printable
 from mailtap.capture.sinks import SinkError
 from mailtap.capture.sources import read
@@ -51,6 +51,7 @@ examples:
   tcpdump -i lo -w - | mailtap capture -  leaks as they happen
   mailtap capture --live                  the same, from this machine's loopback
   mailtap capture --mask session.pcap     passwords and digests as stars
+  mailtap capture --logins *.pcap         logins only, faster
   mailtap capture --save mail x.pcap      messages and attachments as files
 
 exit codes:
@@ -102,6 +103,9 @@ def _parser(say: Say) -> Parser:
         ),
     )
     parser.add_argument("--json", action="store_true", help=say("one JSON object a line, for programs"))
+    parser.add_argument(
+        "--logins", action="store_true", help=say("logins only: messages are passed over, which is faster")
+    )
     parser.add_argument("--mask", action="store_true", help=say("passwords, tokens and digests as stars"))
     parser.add_argument(
         "--save",
@@ -172,6 +176,8 @@ class _Run:
             return N_("Give either files or --live, not both.")
         if not (options.live or options.files):
             return N_("Give capture files to read, - for standard input, or --live. See --help.")
+        if options.logins and options.save is not None:
+            return N_("--save keeps messages, which --logins passes over. Give one of the two.")
         if options.files.count(_STDIN) > 1:
             return N_("Standard input can be read once only.")
         return ""
@@ -198,7 +204,7 @@ class _Run:
         source = sys.stdin.buffer if name == _STDIN else name
         printer = self._printer(name)
         try:
-            for item in listen(read(source), self._on_mail(name)):
+            for item in listen(read(source), self._on_mail(name), logins_only=self._options.logins):
                 self._show(item, printer, name)
         except BrokenPipeError:
             raise
@@ -214,11 +220,17 @@ class _Run:
         options = self._options
         if options.json:
             return JsonPrinter(sys.stdout, None if options.live else name, mask=options.mask)
+        nothing = NO_LOGIN if options.logins else NOTHING
         if name == _STDIN or options.live:
-            return LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask)
+            return LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask, nothing=nothing)
         heading = f"== {printable(name)}" if len(options.files) > 1 else ""
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
-        return TablePrinter(sys.stdout, sys.stderr, self._say, heading, mask=options.mask, width=width)
+        return TablePrinter(
+            sys.stdout, sys.stderr, self._say, heading, mask=options.mask, width=width, nothing=nothing
+        )
+
+    def _listener(self) -> Listener:
+        return Listener(self._on_mail(_LIVE), logins_only=self._options.logins)
 
     def _on_mail(self, name: str) -> Callable[[Mail], None] | None:
         """Return what keeps the messages of a capture, if they are to be kept."""
@@ -258,7 +270,7 @@ class _Run:
 
     def _hear(self, packets: queue.SimpleQueue[Packet], capture: LiveCapture) -> None:
         """Tell what leaks in the packets that come, until interrupted, and then what was still waiting."""
-        printer, listener = self._printer(_LIVE), Listener(self._on_mail(_LIVE))
+        printer, listener = self._printer(_LIVE), self._listener()
         try:
             for packet in _until_interrupted(packets):
                 for item in listener.feed(packet):

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 10_000
 
+NOTHING = N_("Nothing leaked that this listener can hear.")
+NO_LOGIN = N_("No login leaked that this listener can hear; messages were not looked at.")
+UNREAD = N_("What could be read of it shows no leak; the rest was not read.")
+
 
 class Printer(Protocol):
     """Takes what was heard, in the order in which it became known."""
@@ -46,7 +50,9 @@ class JsonPrinter:
 class LinePrinter:
     """Prints leaks as they become known, one a line; notes to another stream."""
 
-    def __init__(self, out: TextIO, aside: TextIO, say: Say, *, mask: bool) -> None:
+    def __init__(self, out: TextIO, aside: TextIO, say: Say, *, mask: bool, nothing: str = NOTHING) -> None:
+        """Say `nothing` where nothing leaked."""
+        self._nothing = nothing
         self._out = out
         self._aside = aside
         self._say = say
@@ -66,16 +72,28 @@ class LinePrinter:
     def end(self) -> None:
         """Say so where nothing leaked."""
         if not self._leaks:
-            print(self._say(UNREAD if self._damaged else NOTHING), file=self._aside, flush=True)
+            print(self._say(UNREAD if self._damaged else self._nothing), file=self._aside, flush=True)
 
 
 class TablePrinter:
     """Prints one table for a capture file when it has ended, and the notes below it and aside."""
 
     def __init__(  # noqa: PLR0913  # all of it is where and how to print
-        self, out: TextIO, aside: TextIO, say: Say, heading: str, *, mask: bool, width: int
+        self,
+        out: TextIO,
+        aside: TextIO,
+        say: Say,
+        heading: str,
+        *,
+        mask: bool,
+        width: int,
+        nothing: str = NOTHING,
     ) -> None:
-        """Print `heading` above the table, where there is one; the table is so many columns wide."""
+        """Print `heading` above the table, where there is one; the table is so many columns wide.
+
+        `nothing` is said where nothing leaked.
+        """
+        self._nothing = nothing
         self._out = out
         self._aside = aside
         self._say = say
@@ -100,7 +118,7 @@ class TablePrinter:
         """Print table and notes."""
         self._table()
         if not self._printed:
-            print(self._say(UNREAD if self._damaged else NOTHING), file=self._out)
+            print(self._say(UNREAD if self._damaged else self._nothing), file=self._out)
         for stream in _apart(self._out, self._aside) if self._notes else ():
             print("\n".join(self._notes), file=stream, flush=True)
         self._out.flush()
@@ -119,10 +137,6 @@ class TablePrinter:
         rows = [row(leak, self._say, mask=self._mask, width=self._width) for leak in self._leaks]
         print(table(heads, rows, width=self._width, flexible=VALUE), file=self._out)
         self._leaks = []
-
-
-NOTHING = N_("Nothing leaked that this listener can hear.")
-UNREAD = N_("What could be read of it shows no leak; the rest was not read.")
 
 
 def _apart(out: TextIO, aside: TextIO) -> tuple[TextIO, ...]:

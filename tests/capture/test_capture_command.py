@@ -166,6 +166,34 @@ def test_nothing_leaked_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert err == "The capture holds no packets.\n"
 
 
+def mail_session(*, login: bool) -> list[tuple[str, bytes]]:
+    """Return a session in which a message is fetched."""
+    fetch = [("C", b"RETR 1\r\n"), ("S", b"+OK\r\nSubject: plans\r\n\r\nhello\r\n.\r\n")]
+    return [*(PLAIN[:5] if login else PLAIN[:1]), *fetch, *PLAIN[5:]]
+
+
+def test_logins_only_are_the_same_logins_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(wire.pcap(wire.conversation(mail_session(login=True))))
+    assert main([str(path), "--json"]) == 0
+    everything = records(capsys.readouterr().out)
+    assert main([str(path), "--json", "--logins"]) == 0
+    logins = records(capsys.readouterr().out)
+    assert logins == [each for each in everything if each["field"] in ("username", "password")]
+    assert {each["field"] for each in everything} > {"subject", "body"}
+
+
+def test_logins_only_does_not_call_a_message_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "session.pcap"
+    path.write_bytes(wire.pcap(wire.conversation(mail_session(login=False))))
+    assert main([str(path), "--logins", "--lang", "en"]) == 0
+    assert "messages were not looked at" in capsys.readouterr().out
+
+
 def test_why_nothing_was_heard_stands_below_the_table_and_aside(tmp_path: Path) -> None:
     path = tmp_path / "holed.pcap"
     path.write_bytes(wire.pcap(wire.lose(wire.conversation(PLAIN), 4)))
@@ -186,6 +214,7 @@ def test_why_nothing_was_heard_stands_below_the_table_and_aside(tmp_path: Path) 
         pytest.param([], "Give capture files to read", id="nothing"),
         pytest.param(["--live", "x.pcap"], "not both", id="live and files"),
         pytest.param(["-", "-"], "once only", id="standard input twice"),
+        pytest.param(["--save", "x", "--logins", "x.pcap"], "one of the two", id="save and logins only"),
         pytest.param(["--wordlist", "/absent", "x.pcap"], "/absent", id="no word list"),
     ],
 )
