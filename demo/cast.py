@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 LAB = "lab.example"
-SERVER_NAME = f"mail.{LAB}"
+EXCHANGER = f"mx.{LAB}"  # the recipient's server, where the sender has another
 
 SUBJECT = "【社外秘】来期の給与について (salaries, confidential)"
 BODY = """太郎さん
@@ -63,6 +63,8 @@ class Person:
 # Passwords of the kind that people choose: a word and a year. The apop scenario guesses them.
 HANAKO = Person(N_("Hanako"), "hanako", "sakura2024")
 TARO = Person(N_("Taro"), "taro", "fujisan2023")
+JIRO = Person(N_("Jiro"), "jiro", "momiji2022")  # who gets blind copies
+EVERYBODY = (HANAKO, TARO, JIRO)
 
 
 def compose(now: datetime) -> bytes:

@@ -83,6 +83,7 @@ class Lab:
         well_known: Mapping[str, int] | None = None,
         on_packet: Callable[[Packet], None] | None = None,
         keep: bool = True,
+        alone: bool = False,
     ) -> Tap:
         """Return a tap on the traffic of some servers; it begins as a context manager.
 
@@ -92,13 +93,15 @@ class Lab:
                 telling one; without it, on any.
             on_packet: called with each packet, in the tap's own thread.
             keep: whether to keep the packets for the recording; without it, memory does not grow.
+            alone: whether to leave out all traffic that is not with these servers; where others share
+                the network it is left out anyway.
         """
         if self.rung is Rung.RELAY:
             ports = {name: HIGH_PORTS + port for name, port in (well_known or {}).items()}
             return Tap(Relay(targets, ports=ports, on_packet=on_packet, keep=keep), {})
         # In a network of the program's own there is nobody else whose traffic must be left out.
         shared = self.rung is Rung.HOST_LOOPBACK
-        ours = [port for _, port in targets.values()] if shared else []
+        ours = [port for _, port in targets.values()] if shared or alone else []
         return Tap(LiveCapture(ports=ours, on_packet=on_packet, keep=keep), dict(targets))
 
 

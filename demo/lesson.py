@@ -122,9 +122,9 @@ class _Lesson:
 def second_opinion(outcome: Outcome) -> Verdict:
     """Let tshark read the same capture, and compare what it heard with what our listener heard."""
     ports = {
-        outcome.servers[hop].port: Protocol(service.protocol)
-        for hop, service in outcome.scenario.services.items()
-        if service.security is not Security.TLS
+        server.port: Protocol(leg.service.protocol)
+        for leg, server in zip(outcome.scenario.legs, outcome.endpoints, strict=True)
+        if leg.service.security is not Security.TLS
     }
     return compare(outcome.leaks, hear(outcome.packets, ports=ports))
 

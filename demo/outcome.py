@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
@@ -20,6 +20,7 @@ Fields = dict["Hop", tuple[Field, ...]]
 _DROPPED = N_("the capture dropped {count} packets, so silence proves nothing")
 _NOT_DELIVERED = N_("the mail that was fetched is not the mail that was sent")
 _UNSEEN = N_("the listener saw nothing of the {hop} hop")
+_OTHER_LOOT = N_("whoever stands in the path of the {hop} hop did not get just what this scenario says")
 _HALF_SEEN = N_("the listener did not see the {hop} hop from start to end")
 
 
@@ -30,10 +31,12 @@ class Outcome:
     Attributes:
         scenario: the row that ran.
         rung: where it ran (`private-network`, `root-network`, `host-loopback`, `relay`).
-        servers: for each hop, the endpoint that the mail program connected to.
+        endpoints: for each leg of the row, where the mail program connected to.
         packets: the capture.
         dropped: packets that the capture lost.
-        delivered: whether the mail that was fetched is the mail that was sent.
+        delivered: whether the mail that was fetched is the mail that was sent; where the row delivers
+            nothing, whether nothing was.
+        loot: for each hop with somebody in the path, the fields that he got, from his own side alone.
         leaks: what the listener heard on the wire, in the order seen.
         notes: why it did not hear more.
         conversations: every flow as the eavesdropper saw it.
@@ -45,10 +48,11 @@ class Outcome:
 
     scenario: Scenario
     rung: str
-    servers: Mapping[Hop, Endpoint]
+    endpoints: tuple[Endpoint, ...]
     packets: tuple[Packet, ...]
     dropped: int
     delivered: bool
+    loot: Mapping[Hop, frozenset[Field]] = field(default_factory=dict)
     leaks: tuple[Leak, ...]
     notes: tuple[Note, ...]
     conversations: tuple[Conversation, ...]
@@ -59,7 +63,30 @@ class Outcome:
 
     def hop(self, flow: Flow) -> Hop | None:
         """Return the hop that a flow belongs to; None for a flow that is not the lesson's."""
-        return next((hop for hop, server in self.servers.items() if server == flow.server), None)
+        leg = self._leg(flow)
+        return None if leg is None else self.scenario.legs[leg].hop
+
+    def talks(self, leg: int) -> tuple[Conversation, ...]:
+        """Return the conversations of one of the row's legs, by its number from 0."""
+        return tuple(talk for talk in self.conversations if self._leg(talk.flow) == leg)
+
+    def _leg(self, flow: Flow) -> int | None:
+        """Return the number of the leg that a flow belongs to.
+
+        Where several legs lead to one server, each takes one flow in its turn, and the last the rest.
+        """
+        legs = [leg for leg, server in enumerate(self.endpoints) if server == flow.server]
+        if not legs:
+            return None
+        flows = sorted({talk.flow.number for talk in self.conversations if talk.flow.server == flow.server})
+        turn = flows.index(flow.number) if flow.number in flows else len(flows)
+        return legs[min(turn, len(legs) - 1)]
+
+    @property
+    def servers(self) -> Mapping[Hop, Endpoint]:
+        """For each hop, in the order of the way, the server that matters: the last one turned to."""
+        last = {leg.hop: server for leg, server in zip(self.scenario.legs, self.endpoints, strict=True)}
+        return {hop: last[hop] for hop in self.scenario.hops}
 
     @property
     def expected(self) -> Fields:
@@ -97,12 +124,14 @@ class Outcome:
             problems.append(Note(text=_DROPPED, values=(("count", self.dropped),)))
         if not self.delivered:
             problems.append(Note(text=_NOT_DELIVERED))
-        for hop, server in self.servers.items():
-            flows = [talk for talk in self.conversations if talk.flow.server == server]
-            if not flows:
-                problems.append(Note(text=_UNSEEN, values=(("hop", hop),)))
-            elif not all(talk.complete for talk in flows):
-                problems.append(Note(text=_HALF_SEEN, values=(("hop", hop),)))
+        for number, leg in enumerate(self.scenario.legs):
+            talks = self.talks(number)
+            if not talks:
+                problems.append(Note(text=_UNSEEN, values=(("hop", leg.hop),)))
+            elif not all(talk.complete for talk in talks):
+                problems.append(Note(text=_HALF_SEEN, values=(("hop", leg.hop),)))
+        if (lost := _different(self.loot, self.scenario.loot)) is not None:
+            problems.append(Note(text=_OTHER_LOOT, values=(("hop", lost),)))
         return tuple(problems)
 
     @property
@@ -111,9 +140,21 @@ class Outcome:
         return not (self.unexpected or self.missing or self.problems)
 
     @property
+    def robbed(self) -> Fields:
+        """The fields that somebody in the path got, sorted, for each hop where one stood."""
+        return {hop: tuple(sorted(self.loot[hop])) for hop in self.servers if hop in self.loot}
+
+    @property
     def opaque(self) -> bool:
         """Whether every hop was inside TLS."""
         return all(talk.protocol is Protocol.TLS for talk in self.conversations)
+
+
+def _different(some: Mapping[Hop, frozenset[Field]], others: Mapping[Hop, frozenset[Field]]) -> Hop | None:
+    """Return the first hop for which two mappings disagree; one that a mapping lacks has no fields there."""
+    none: frozenset[Field] = frozenset()
+    hops = sorted({*some, *others})
+    return next((hop for hop in hops if some.get(hop, none) != others.get(hop, none)), None)
 
 
 def _less(some: Fields, others: Fields) -> Fields:

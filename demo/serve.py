@@ -14,8 +14,9 @@ from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.options import Parser
 from mailtap.capture.pipeline import Listener
 from mailtap.capture.scratch import scratch_folder
-from mailtap.demo import cast, shell, stage
+from mailtap.demo import cast, shell
 from mailtap.demo.lab import LabUnavailable, Rung, enter, enter_unheard, probe
+from mailtap.demo.offices import open_servers
 from mailtap.demo.overheard import Overheard
 from mailtap.demo.settings import Settings
 from mailtap.demo.shell import Aside, Exit
@@ -128,7 +129,7 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
             except OSError as error:
                 aside.say(say(NO_CA, file=ca, error=error.strerror or error))
                 return Exit.FAILED
-        servers, services, remarks = stack.enter_context(stage.open_servers(offered, lab, certificates))
+        servers, services, remarks = stack.enter_context(open_servers(offered, lab, certificates))
         _fill_mailbox(servers)
         endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
         packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()

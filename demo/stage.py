@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Endpoint, Field, Leak, Note
 from mailtap.capture.pipeline import listen
 from mailtap.capture.scratch import scratch_folder
 from mailtap.capture.transcript import transcribe
-from mailtap.demo import cast, client
+from mailtap.demo import cast
 from mailtap.demo.guessing import attempt
-from mailtap.demo.network.ports import alternatives, remark
+from mailtap.demo.journey import Journey
+from mailtap.demo.offices import open_offices
 from mailtap.demo.outcome import Outcome
-from mailtap.demo.scenarios import Hop
-from mailtap.servers import Account, LabCertificates, PortTaken, Security, ToyServers
+from mailtap.servers import LAB_NAMES, LabCertificates, Security
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from mailtap.capture.live import Recording
     from mailtap.demo.lab import Lab, Rung
-    from mailtap.demo.scenarios import Scenario
-    from mailtap.servers import Service
-
-Key = TypeVar("Key")
+    from mailtap.demo.offices import Offices
+    from mailtap.demo.scenarios import Hop, Leg, Scenario
+    from mailtap.demo.scenarios.row import Intruder
 
 PATIENCE = 10.0  # seconds for the servers to see their sessions end; a bound, not a wait
 
@@ -38,17 +37,19 @@ class Run:
     """What happened on the stage, before anybody has listened to the recording.
 
     Attributes:
-        endpoints: for each hop, where the mail program connected to.
+        endpoints: for each leg of the row, where the mail program connected to.
         recording: what crossed the wire.
         delivered: whether the mail that was fetched is the mail that was sent.
+        loot: for each hop with somebody in the path, the fields that he got.
         key_log: the TLS session keys, in NSS key log format.
         failures: what went wrong, in plain English.
         remarks: what else is worth saying.
     """
 
-    endpoints: Mapping[Hop, Endpoint]
+    endpoints: tuple[Endpoint, ...]
     recording: Recording
     delivered: bool
+    loot: Mapping[Hop, frozenset[Field]]
     key_log: bytes
     failures: tuple[str, ...]
     remarks: tuple[Note, ...]
@@ -70,26 +71,45 @@ def run(scenario: Scenario, lab: Lab, words: Callable[[], Iterable[str]]) -> Out
 
 
 def perform(scenario: Scenario, lab: Lab) -> Run:
-    """Let a mail be sent and fetched under the eyes of a listener."""
-    with scratch_folder() as folder:
+    """Let a mail go its way under the eyes of a listener."""
+    with scratch_folder() as folder, ExitStack() as stack:
         key_log = folder / "keys.log"
         certificates = _certificates(scenario, key_log)
-        with open_servers(scenario.services, lab, certificates) as (servers, services, remarks):
-            targets = {str(hop): servers.endpoints[service] for hop, service in services.items()}
-            well_known = {str(hop): service.port for hop, service in scenario.services.items()}
-            with lab.tap(targets, well_known=well_known) as tap:
-                failures, delivered = _send_and_fetch(scenario, tap.endpoints, certificates)
-                if not servers.wait_idle(PATIENCE):
-                    failures += (N_("a server session did not end"),)
-                recording = tap.finish()
+        journey = Journey(scenario=scenario, certificates=certificates)
+        offices = stack.enter_context(open_offices(scenario, lab, certificates, journey.forward))
+        fronts, intruders = _fronts(scenario, offices, stack)
+        # Legs that share a front share its tap.
+        names = {front: str(number) for number, front in enumerate(dict.fromkeys(fronts.values()))}
+        well_known = {names[front]: leg.service.port for leg, front in fronts.items()}
+        targets = {name: front for front, name in names.items()}
+        with lab.tap(targets, well_known=well_known, alone=bool(intruders)) as tap:
+            journey.addresses = {leg: tap.endpoints[names[front]] for leg, front in fronts.items()}
+            delivered = journey.travel(cast.compose(datetime.now(UTC)))
+            if not offices.wait_idle(PATIENCE):
+                journey.failures.append(N_("a server session did not end"))
+            recording = tap.finish()
         return Run(
-            endpoints={hop: Endpoint(*tap.endpoints[hop]) for hop in services},
+            endpoints=tuple(Endpoint(*journey.addresses[leg]) for leg in scenario.legs),
             recording=recording,
             delivered=delivered,
+            loot={hop: intruder.loot() for hop, intruder in intruders.items()},
             key_log=key_log.read_bytes() if key_log.exists() else b"",
-            failures=failures + servers.faults,
-            remarks=remarks + tap.remarks,
+            failures=(*journey.failures, *offices.faults),
+            remarks=offices.remarks + tap.remarks,
         )
+
+
+def _fronts(
+    scenario: Scenario, offices: Offices, stack: ExitStack
+) -> tuple[dict[Leg, tuple[str, int]], dict[Hop, Intruder]]:
+    """Return where each leg leads, to its server or to who stands before it, and those who stand there."""
+    fronts, intruders = {}, {}
+    for leg in scenario.legs:
+        fronts[leg] = offices.endpoints[leg.service]
+        if leg.man is not None:
+            intruders[leg.hop] = stack.enter_context(leg.man(leg, fronts[leg]))
+            fronts[leg] = intruders[leg.hop].endpoint
+    return fronts, intruders
 
 
 def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Iterable[str]]) -> Outcome:
@@ -104,10 +124,11 @@ def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Itera
     return Outcome(
         scenario=scenario,
         rung=rung,
-        servers=run.endpoints,
+        endpoints=run.endpoints,
         packets=packets,
         dropped=run.recording.dropped,
         delivered=run.delivered,
+        loot=run.loot,
         leaks=(*leaks, *guessed),
         notes=tuple(item for item in heard if isinstance(item, Note)),
         conversations=transcribe(packets, leaks),
@@ -118,74 +139,8 @@ def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Itera
     )
 
 
-@contextmanager
-def open_servers(
-    offered: Mapping[Key, Service], lab: Lab, certificates: LabCertificates | None
-) -> Iterator[tuple[ToyServers, Mapping[Key, Service], tuple[Note, ...]]]:
-    """Run the servers, and give them with the services as they were moved to the lab's ports.
-
-    Where the lab shares its ports with others, one close by replaces one that is taken; by whom it is
-    taken is the third thing given, in plain English.
-    """
-    remarks: tuple[Note, ...] = ()
-    services = {key: lab.place(service) for key, service in offered.items()}
-    wanted = {service.port for service in services.values()}
-    instead = {key: alternatives(service.port, wanted) for key, service in services.items()}
-    while True:
-        servers = ToyServers(tuple(services.values()), accounts=_accounts(), certificates=certificates)
-        try:
-            servers.start()
-            break
-        except PortTaken as taken:
-            if lab.real_ports:
-                raise
-            if taken.port in wanted:
-                remarks += (remark(taken),)
-            services = {
-                key: replace(service, port=next(instead[key])) if service.port == taken.port else service
-                for key, service in services.items()
-            }
-    try:
-        yield servers, services, remarks
-    finally:
-        servers.stop()
-
-
-def _accounts() -> list[Account]:
-    return [
-        Account(username=person.username, password=person.password, addresses=(person.address,))
-        for person in (cast.HANAKO, cast.TARO)
-    ]
-
-
 def _certificates(scenario: Scenario, key_log: Path) -> LabCertificates | None:
-    if all(service.security is Security.PLAIN for service in scenario.services.values()):
+    if all(leg.service.security is Security.PLAIN for leg in scenario.legs):
         return None
-    return LabCertificates(keylog_filename=key_log)
-
-
-def _send_and_fetch(
-    scenario: Scenario, endpoints: Mapping[str, tuple[str, int]], certificates: LabCertificates | None
-) -> tuple[tuple[str, ...], bool]:
-    """Let Hanako send and Taro fetch; return what failed, and whether the mail arrived as it was sent."""
-    trust = certificates.client_context() if certificates else None
-    hanako, taro = (
-        client.Settings(
-            service=scenario.services[hop],
-            address=endpoints[hop],
-            server_name=cast.SERVER_NAME,
-            machine=person.machine,
-            username=person.username,
-            password=person.password,
-            trust=trust,
-        )
-        for hop, person in ((Hop.SUBMIT, cast.HANAKO), (Hop.FETCH, cast.TARO))
-    )
-    mail = cast.compose(datetime.now(UTC))
-    try:
-        client.submit(hanako, cast.HANAKO.address, cast.TARO.address, mail)
-        fetched = client.fetch(taro)
-    except client.ClientFailed as error:
-        return (str(error),), False
-    # The server may put trace headers (RFC 5321, section 4.4) above the mail, and nothing below.
-    return (), fetched.endswith(mail)
+    names = dict.fromkeys((*LAB_NAMES, *(leg.service.host for leg in scenario.legs)))
+    return LabCertificates(tuple(names), keylog_filename=key_log)

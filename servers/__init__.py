@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mailtap.servers.accounts import Account, Accounts
 from mailtap.servers.confidant import Confidant
+from mailtap.servers.forwarding import NotForwarded
 from mailtap.servers.ledger import SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import AddressRefused, PortForbidden, PortTaken, ServersError
@@ -34,6 +35,7 @@ __all__ = [
     "MailboxFull",
     "Mailboxes",
     "Message",
+    "NotForwarded",
     "PortForbidden",
     "PortTaken",
     "Security",

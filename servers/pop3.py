@@ -24,7 +24,7 @@ from mailtap.servers.pop3_actions import Action, Close, Send, StartTls
 from mailtap.servers.pop3_transaction import COMMANDS as TRANSACTION
 from mailtap.servers.pop3_transaction import BadCommand
 from mailtap.servers.sasl import Broken, Challenge, Dialogue, Step, Verdict
-from mailtap.servers.service import LAB_HOST, Security, Service
+from mailtap.servers.service import Security, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ class Pop3Session:
         self._failed_logins = 0
         self.finished = False
         self.commands = 0
-        self._send(replies.greeting(self._timestamp))
+        self._send(replies.greeting(service.host, self._timestamp))
 
     def feed(self, data: bytes) -> None:
         """Take what the client sent; what no one will read is dropped."""
@@ -116,6 +116,11 @@ class Pop3Session:
         self._encrypted = True
         self._username = None
         self._state = State.AUTHORIZATION
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the client has logged in, and not left yet."""
+        return self._state is State.TRANSACTION
 
     @property
     def encrypted(self) -> bool:
@@ -252,7 +257,7 @@ class Pop3Session:
     # Answers
 
     def _challenge(self) -> bytes:
-        return f"<{self._nonce()}@{LAB_HOST}>".encode()
+        return f"<{self._nonce()}@{self._service.host}>".encode()
 
     def _send(self, data: bytes) -> None:
         self._actions.append(Send(data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from mailtap.servers.service import LAB_HOST, Security, Service
+from mailtap.servers.service import Security, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,9 +16,9 @@ _BLANK: Final = b"\r\n\r\n"
 _END: Final = b".\r\n"
 
 
-def greeting(timestamp: bytes) -> bytes:
+def greeting(host: str, timestamp: bytes) -> bytes:
     """Return the first line; a timestamp in it offers APOP (RFC 1939, section 7)."""
-    text = f"+OK {LAB_HOST} POP3 toy server ready".encode()
+    text = f"+OK {host} POP3 toy server ready".encode()
     return b" ".join(filter(None, (text, timestamp))) + _LINE_END
 
 

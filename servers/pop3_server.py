@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never, cast
 
 from mailtap.servers.confidant import Nobody
 from mailtap.servers.pop3_actions import Close, Send, StartTls
+from mailtap.servers.visitors import Visitors
 
 if TYPE_CHECKING:
     import ssl
@@ -34,12 +35,14 @@ class Pop3Protocol(asyncio.Protocol):
         context: ssl.SSLContext | None,
         limits: Limits,
         confidant: Confidant | None = None,
+        visitors: Visitors | None = None,
     ) -> None:
         self.ended = asyncio.Event()
         self._session = session
         self._context = context
         self._limits = limits
         self._confidant = confidant or Nobody()
+        self._visitors = visitors or Visitors()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._writable = True
@@ -103,6 +106,8 @@ class Pop3Protocol(asyncio.Protocol):
                 break
             match action:
                 case Send(data):
+                    if self._session.logged_in:  # before the client can know, and come by SMTP
+                        self._visitors.note(self._transport.get_extra_info("peername"))
                     self._confidant.sent(data)
                     self._transport.write(data)
                 case StartTls():

@@ -22,6 +22,7 @@ from mailtap.servers.reception import Conversation, Reception
 from mailtap.servers.service import Security, ServerProtocol, Service
 from mailtap.servers.smtp import LabSmtp
 from mailtap.servers.smtp_policy import SmtpPolicy
+from mailtap.servers.visitors import Visitors
 
 if TYPE_CHECKING:
     import socket
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from mailtap.servers.forwarding import Forward
     from mailtap.servers.tls import LabCertificates
 
 _FAULTS_KEPT: Final = 100
@@ -55,6 +57,8 @@ class ToyServers:
         limits: how much a peer may ask.
         nonce: makes the changing part of APOP and CRAM-MD5 challenges.
         confidant: makes who is told what a session of a service says; without it, nobody is.
+        forward: passes on a mail for addresses of another server, from somebody who logged in; it raises
+            `NotForwarded` where it cannot. Without it, such mail is refused.
 
     Attributes:
         mailboxes: everyone's mail, by login name; to put messages in and to look at them.
@@ -74,6 +78,7 @@ class ToyServers:
         limits: Limits = Limits(),  # noqa: B008  # frozen
         nonce: Callable[[], str] = fresh_nonce,
         confidant: Callable[[Service], Confidant] = tell_nobody,
+        forward: Forward | None = None,
     ) -> None:
         if len(set(services)) != len(services):
             raise ValueError("Two services are alike: list each once, or give them different ports.")
@@ -86,6 +91,8 @@ class ToyServers:
         self._limits = limits
         self._nonce = nonce
         self._confidant = confidant
+        self._forward = forward
+        self._visitors = Visitors()
         self._ledger = Ledger(services)
         self._endpoints: dict[Service, tuple[str, int]] = {}
         self._faults: deque[str] = deque(maxlen=_FAULTS_KEPT)
@@ -195,10 +202,17 @@ class ToyServers:
             context=context,
             limits=self._limits,
             confidant=self._confidant(service),
+            visitors=self._visitors,
         )
 
     def _smtp(self, service: Service, context: ssl.SSLContext | None) -> Callable[[], Conversation]:
-        policy = SmtpPolicy(accounts=self._accounts, mailboxes=self.mailboxes, limits=self._limits)
+        policy = SmtpPolicy(
+            accounts=self._accounts,
+            mailboxes=self.mailboxes,
+            limits=self._limits,
+            visitors=self._visitors,
+            forward=self._forward,
+        )
         return lambda: LabSmtp(
             service,
             policy,

@@ -40,6 +40,9 @@ class Service:
         clear_login: whether a STARTTLS port allows a login before TLS.
         starttls_refused: whether a STARTTLS port offers TLS and then refuses to start it.
         login_required: whether SMTP takes mail only after a login (RFC 6409, section 4.3).
+        login_before: whether SMTP takes mail only from an address that has logged in by POP3 before.
+        clients_refused: whether SMTP refuses mail from clients, as port 25 does to those outside.
+        host: the name that the server gives itself.
 
     Raises:
         ValueError: a mechanism is not one of `SASL_MECHANISMS`, or the port is not in 0 to 65535.
@@ -54,6 +57,9 @@ class Service:
     clear_login: bool = True
     starttls_refused: bool = False
     login_required: bool = False
+    login_before: bool = False
+    clients_refused: bool = False
+    host: str = LAB_HOST
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.mechanisms).difference(SASL_MECHANISMS))

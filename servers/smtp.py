@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, AnyStr, Final
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
 from mailtap.servers.confidant import Nobody
-from mailtap.servers.service import LAB_HOST, SASL_MECHANISMS, Security, Service
+from mailtap.servers.service import SASL_MECHANISMS, Security, Service
 
 if TYPE_CHECKING:
     import ssl
@@ -58,7 +58,8 @@ class LabSmtp(SMTP):
     ) -> None:
         self.ended = asyncio.Event()
         self.finished = False
-        self._login_required = service.login_required
+        self._service = service
+        self._policy = policy
         self._starttls_refused = service.starttls_refused
         self._accounts = policy.accounts
         self._limits = limits
@@ -71,7 +72,7 @@ class LabSmtp(SMTP):
             policy,
             data_size_limit=limits.message_octets,
             enable_SMTPUTF8=True,
-            hostname=LAB_HOST,
+            hostname=service.host,
             ident=IDENT,
             tls_context=context if starttls else None,
             timeout=limits.idle_seconds,
@@ -136,16 +137,12 @@ class LabSmtp(SMTP):
     # Logins
 
     async def check_auth_needed(self, caller_method: str) -> bool:
-        """Tell whether to refuse a command because no one has logged in; say so to the client."""
+        """Tell whether to refuse a command because of who the client is; say so to the client."""
         # Not by aiosmtpd's own option: it warns, rightly, against what the lab is here to show.
-        if (
-            caller_method == "MAIL"
-            and self._login_required
-            and not (self.session and self.session.authenticated)
-        ):
-            await self.push("530 5.7.0 Log in first")
-            return True
-        return False
+        refusal = self._policy.refusal(self._service, self.session) if caller_method == "MAIL" else None
+        if refusal is not None:
+            await self.push(refusal)
+        return refusal is not None
 
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
         """AUTH (RFC 4954), with mechanism names in any letter case."""
@@ -180,7 +177,7 @@ class LabSmtp(SMTP):
         if len(args) > 1:
             await self.push("501 5.5.2 This mechanism takes no initial response")
             return AuthResult(success=False)
-        challenge = f"<{self._nonce()}@{LAB_HOST}>".encode()
+        challenge = f"<{self._nonce()}@{self._service.host}>".encode()
         response = await self.challenge_auth(challenge)
         if response is MISSING:
             return AuthResult(success=False)

@@ -82,9 +82,9 @@ def _hidden(outcome: Outcome, reader: Reader) -> list[Text]:
 
 def guesses(attempts: Sequence[Attempt], reader: Reader) -> list[Text]:
     """Return what could be made of the digests, and how long a strong password would stand."""
-    lines = [
-        Text(reader.say("From challenge and digest alone, the eavesdropper tries words at leisure:"), "bold")
-    ]
+    lines = reader.wrapped(
+        reader.say("From challenge and digest alone, the eavesdropper tries words at leisure:"), "bold"
+    )
     for attempt in attempts:
         facts = {
             "mechanism": attempt.digest.mechanism,
@@ -102,7 +102,9 @@ def guesses(attempts: Sequence[Attempt], reader: Reader) -> list[Text]:
             text = reader.say(
                 "  {mechanism}, {username}: found after {tries} tries in {seconds} s: ", **facts
             )
-            lines.append(Text(text).append(found, "bold white on red"))
+            password = Text(found, _LOUD)
+            line = Text(text) + password
+            lines += [line] if line.cell_len <= reader.width else [*reader.wrapped(text), password]
     return lines + reader.wrapped(_strength(attempts, reader))
 
 

@@ -43,8 +43,8 @@ def matrix(outcomes: Sequence[Outcome], say: Say) -> str:
 def legend(say: Say) -> str:
     """Return what the letters of the table mean."""
     return say(
-        "S: leaked while sending. F: leaked while fetching. (): not sent, but guessed from the digest."
-        " !: not as expected."
+        "S: leaked while sending. R: leaked between the servers. F: leaked while fetching."
+        " (): not sent, but guessed from the digest. !: not as expected."
     )
 
 

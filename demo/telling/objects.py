@@ -45,6 +45,7 @@ def summary_object(outcome: Outcome, verdict: Verdict) -> Object:
         "expected": _plain(outcome.expected),
         "leaked": _plain(outcome.leaked),
         "guessed": _plain(outcome.guessed),
+        "robbed": _plain(outcome.robbed),
         "unexpected": _plain(outcome.unexpected),
         "missing": _plain(outcome.missing),
         "rung": outcome.rung,

@@ -13,12 +13,12 @@ from rich.text import Text
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
 from mailtap.demo.telling import dialogue, ending
-from mailtap.demo.telling.words import PEOPLE, PLACES
+from mailtap.demo.telling.picture import picture
+from mailtap.demo.telling.words import PEOPLE
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
-    from mailtap.demo.scenarios import Hop
     from mailtap.demo.telling.reader import Reader
 
 Part = list[Text]
@@ -28,7 +28,6 @@ _SERVICE_NAMES: Final = {
     Security.STARTTLS: "{protocol} + STARTTLS",
     Security.TLS: N_("{protocol} over SSL/TLS"),
 }
-_SHORT: Final = {Security.PLAIN: "", Security.STARTTLS: "+STARTTLS", Security.TLS: "/TLS"}
 _CONTENT: Final = (Field.BODY, Field.ATTACHMENT)
 
 
@@ -39,11 +38,11 @@ def story(outcome: Outcome, reader: Reader) -> list[Part]:
         outcome: the run.
         reader: who is told.
     """
-    hops = [_hop(outcome, number, hop, reader) for number, hop in enumerate(outcome.servers, 1)]
+    hops = [_leg(outcome, number, reader) for number in range(len(outcome.scenario.legs))]
     guesses = [ending.guesses(outcome.attempts, reader)] if outcome.attempts else []
     visible = [ending.still_visible(outcome, reader)] if outcome.opaque else []
     return [
-        [*heading(outcome, reader), Text(), *_picture(outcome, reader)],
+        [*heading(outcome, reader), Text(), *picture(outcome, reader)],
         *hops,
         *guesses,
         ending.leaked(outcome, reader),
@@ -60,62 +59,24 @@ def heading(outcome: Outcome, reader: Reader) -> list[Text]:
     return [title]
 
 
-def _service_name(outcome: Outcome, hop: Hop, reader: Reader) -> str:
-    service = outcome.scenario.services[hop]
-    return reader.say(_SERVICE_NAMES[service.security], protocol=service.protocol.upper())
-
-
-def _short_name(outcome: Outcome, hop: Hop) -> str:
-    service = outcome.scenario.services[hop]
-    return service.protocol.upper() + _SHORT[service.security]
-
-
-def _picture(outcome: Outcome, reader: Reader) -> list[Text]:
-    """Return who speaks to whom, and where the eavesdropper sits."""
-    first, last = reader.say("Hanako's PC"), reader.say("Taro's PC")
-    arrows = [f"──{_short_name(outcome, hop)}──▶" for hop in outcome.servers]
-    arrows[-1] = f"◀{arrows[-1][:-1]}"  # the recipient's mail program comes to fetch
-    stations = [first, reader.say("mail server"), last]
-    way = Text("  ")
-    taps: list[int] = []
-    for station, arrow in zip(stations, [*arrows, ""], strict=True):
-        way.append(f"{station} ", "bold")
-        taps.append(way.cell_len + cell_len(arrow) // 2)
-        way.append(f"{arrow} " if arrow else "")
-    left, right = taps[:2]
-    ear = reader.say(" eavesdropper ")
-    bar = ear.center(right - left - 1 - (cell_len(ear) - len(ear)), "─")
-    recorded = reader.say(
-        "{count} packets recorded on {place}; dropped: {dropped}.",
-        count=len(outcome.packets),
-        place=reader.say(PLACES[outcome.rung]),
-        dropped=outcome.dropped,
-    )
-    return [
-        way,
-        Text(" " * left + "│" + " " * (right - left - 1) + "│", "red"),
-        Text(" " * left + "└" + bar + "┘", "red"),
-        *reader.wrapped(recorded, hang="  "),
-    ]
-
-
-def _hop(outcome: Outcome, number: int, hop: Hop, reader: Reader) -> Part:
-    """Return one hop: its title, and all its conversations; contents that were shown before, only named."""
+def _leg(outcome: Outcome, number: int, reader: Reader) -> Part:
+    """Return one leg: its title, and all its conversations; contents that were shown before, only named."""
+    leg = outcome.scenario.legs[number]
+    service = reader.say(_SERVICE_NAMES[leg.service.security], protocol=leg.service.protocol.upper())
     title = reader.say(
         "{number}. {who}: {service}, port {port}",
-        number=number,
-        who=reader.say(PEOPLE[hop]),
-        service=_service_name(outcome, hop, reader),
-        port=outcome.servers[hop].port,
+        number=number + 1,
+        who=reader.say(leg.tells or PEOPLE[leg.hop]),
+        service=service,
+        port=outcome.endpoints[number].port,
     )
     lines = [Text(f"── {title} ".ljust(reader.width - (cell_len(title) - len(title)), "─"), "bold")]
-    earlier = list(outcome.servers)[: number - 1]
+    earlier = {talk.flow for leg in range(number) for talk in outcome.talks(leg)}
     told = {
         leak.value.reveal()
         for leak in outcome.leaks
-        if leak.field in _CONTENT and outcome.hop(leak.evidence.flow) in earlier
+        if leak.field in _CONTENT and leak.evidence.flow in earlier
     }
-    for talk in outcome.conversations:
-        if talk.flow.server == outcome.servers[hop]:
-            lines += dialogue.show(talk, outcome.leaks, reader, told=told)
+    for talk in outcome.talks(number):
+        lines += dialogue.show(talk, outcome.leaks, reader, told=told)
     return lines

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 HOPS: Final = {Hop.SUBMIT: N_("sending"), Hop.RELAY: N_("relaying"), Hop.FETCH: N_("fetching")}
 
-PEOPLE: Final = {Hop.SUBMIT: N_("Hanako sends the mail"), Hop.FETCH: N_("Taro fetches the mail")}
+PEOPLE: Final = {
+    Hop.SUBMIT: N_("Hanako sends the mail"),
+    Hop.RELAY: N_("Hanako's server passes the mail on"),
+    Hop.FETCH: N_("Taro fetches the mail"),
+}
 
 PLACES: Final = {
     "private-network": N_("a private network of this machine"),

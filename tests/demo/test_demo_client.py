@@ -24,6 +24,7 @@ SMTP = Service(protocol=ServerProtocol.SMTP, security=Security.TLS, mechanisms=(
 POP3 = Service(protocol=ServerProtocol.POP3, security=Security.TLS)
 TARO = Account(username=cast.TARO.username, password=cast.TARO.password, addresses=(cast.TARO.address,))
 MAIL = b"Subject: hello\r\n\r\nhello\r\n"
+LETTER = client.Letter(sender=cast.TARO.address, recipients=(cast.TARO.address,), content=MAIL)
 
 EVERY_PROTOCOL = pytest.mark.parametrize("service", [SMTP, POP3], ids=["SMTP", "POP3"])
 
@@ -52,7 +53,6 @@ def talk(service: Service, certificates: LabCertificates, trust: ssl.SSLContext)
         settings = client.Settings(
             service=service,
             address=servers.endpoints[service],
-            server_name=cast.SERVER_NAME,
             machine=cast.TARO.machine,
             username=TARO.username,
             password=TARO.password,
@@ -60,9 +60,9 @@ def talk(service: Service, certificates: LabCertificates, trust: ssl.SSLContext)
         )
         try:
             if service.protocol is ServerProtocol.SMTP:
-                client.submit(settings, cast.TARO.address, cast.TARO.address, MAIL)
+                client.SENDING[service.protocol](settings, LETTER)
             else:
-                assert client.fetch(settings) == MAIL
+                assert client.FETCHING[service.protocol](settings) == MAIL
         finally:
             assert servers.wait_idle(10, sessions=1)
 

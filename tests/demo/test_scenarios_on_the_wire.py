@@ -1,4 +1,7 @@
-"""Every scenario runs live, on every rung that this machine has, and leaks just what its row says."""
+"""What `mailtap demo` prints as JSON and keeps as captures, on every rung that this machine has.
+
+That each row leaks just what it says is in test_every_row_live.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from spellings import spellings
 
 from mailtap.demo import cast
 from mailtap.demo.network.rungs import Rung
-from mailtap.demo.scenarios import BY_NAME, SCENARIOS, Hop
+from mailtap.demo.scenarios import BY_NAME, Hop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[str, str], Lesson]
 
-NAMES = [scenario.name for scenario in SCENARIOS]
+NAMES = ("plain", "apop", "tls", "relay-plain")
 EVERY_RUNG = pytest.mark.parametrize("rung", [str(rung) for rung in Rung])
 EVERY_SCENARIO = pytest.mark.parametrize("name", NAMES)
 
@@ -35,17 +38,6 @@ VALUES = {
     "recipient": "taro@lab.example",
     "subject": "【社外秘】来期の給与について (salaries, confidential)",
     "attachment": "給与案.csv",
-    "server_name": "mail.lab.example",
-}
-# What must not be found anywhere in a capture whose scenario does not expect it.
-SECRETS = {
-    "password": (cast.HANAKO.password, cast.TARO.password),
-    "subject": ("社外秘", "confidential)"),
-    "body": ("花子です。来期の給与案をお送りします。", "here is the draft of next term's salaries."),
-    "attachment": ("山田花子,320000,335000", cast.ATTACHMENT_NAME),
-    "username": ("hanako\0sakura2024", "USER taro"),
-    "sender": (cast.HANAKO.address,),
-    "recipient": (cast.TARO.address,),
 }
 
 
@@ -84,26 +76,10 @@ def test_the_values_are_what_was_sent(lesson: Run, name: str, rung: str) -> None
 
 
 @EVERY_RUNG
-@pytest.mark.parametrize("field", SECRETS)
-def test_silence_is_real(lesson: Run, field: str, rung: str) -> None:
-    """What tls hides is nowhere in its capture; the same search finds it in the plain twin of the run."""
-    secret_files = {name: lesson(name, rung).pcap.read_bytes() for name in ("plain", "tls")}
-    (summary,) = lesson("tls", rung).told.summaries
-    assert summary["ok"], "only a session that completed can prove a silence"
-    for secret in SECRETS[field]:
-        found = {
-            name: [encoding for encoding, octets in spellings(secret).items() if octets in capture]
-            for name, capture in secret_files.items()
-        }
-        assert found["plain"], "the search would not find it even where it is in clear"
-        assert found["tls"] == []
-
-
-@EVERY_RUNG
 def test_apop_hides_the_password_and_a_word_list_finds_it(lesson: Run, rung: str) -> None:
     told = lesson("apop", rung).told
     capture = lesson("apop", rung).pcap.read_bytes()
-    for secret in SECRETS["password"]:
+    for secret in (cast.HANAKO.password, cast.TARO.password):
         assert not [octets for octets in spellings(secret).values() if octets in capture]
     guessed = {(leak["hop"], leak["field"]): leak["value"] for leak in told.leaks if leak.get("guessed")}
     assert guessed == {("submit", "password"): "sakura2024", ("fetch", "password"): "fujisan2023"}

@@ -13,10 +13,10 @@ import lessons
 import pytest
 from spellings import spellings
 
-from mailtap.demo import stage
 from mailtap.demo.lab import Lab
 from mailtap.demo.network.rungs import Rung
-from mailtap.demo.scenarios import BY_NAME, SCENARIOS, Hop
+from mailtap.demo.offices import open_servers
+from mailtap.demo.scenarios import BY_NAME, Hop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ def hold() -> Iterator[Callable[[int], None]]:
 def test_a_taken_port_is_told_and_the_closest_free_one_is_used(hold: Callable[[int], None]) -> None:
     for port in (10110, 10111):
         hold(port)
-    with stage.open_servers(SERVICES, HOST, None) as (servers, services, remarks):
+    with open_servers(SERVICES, HOST, None) as (servers, services, remarks):
         port = servers.endpoints[services[Hop.FETCH]][1]
         assert services[Hop.FETCH].port == port
         assert 10111 < port <= 10119
@@ -55,7 +55,7 @@ def test_a_taken_port_is_told_and_the_closest_free_one_is_used(hold: Callable[[i
 def test_where_all_ports_close_by_are_taken_any_will_do(hold: Callable[[int], None]) -> None:
     for port in range(10110, 10120):
         hold(port)
-    with stage.open_servers(SERVICES, HOST, None) as (servers, services, remarks):
+    with open_servers(SERVICES, HOST, None) as (servers, services, remarks):
         assert servers.endpoints[services[Hop.FETCH]][1] not in range(10110, 10120)
     assert len([each for each in remarks if "10110" in str(each)]) == 1
 
@@ -97,9 +97,9 @@ from mailtap.servers import ToyServers
 ToyServers.faults = property(lambda self: ("the mailbox caught fire",))
 """
 CHANGED = """
-from mailtap.demo import client
-fetched = client.fetch
-client.fetch = lambda settings: fetched(settings).replace(b"320000", b"999999").replace(b"From", b"Form")
+from mailtap.demo.client import FETCHING
+fetched = FETCHING["pop3"]
+FETCHING["pop3"] = lambda settings: fetched(settings).replace(b"320000", b"999999").replace(b"From", b"Form")
 """
 
 
@@ -137,7 +137,7 @@ os.uname = lambda: os.uname_result(("Linux", "my-own-computer", "", "", ""))
 """
 
 
-@pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
+@pytest.mark.parametrize("name", ["plain", "apop", "tls", "relay-plain"])
 def test_this_machines_own_name_is_nowhere_in_a_capture(name: str, tmp_path: Path) -> None:
     files = tmp_path / "closed.pcap", tmp_path / "open.pcapng"
     told = lessons.tell_with(NAMED, name, "--json", "--no-witness", "--pcap", files[0], "--keys", files[1])

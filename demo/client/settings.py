@@ -1,0 +1,93 @@
+"""What a mail program is told, how it connects, and how it says that it failed.
+
+The programs connect by address but speak to the server by name, as one does that was told
+`mail.lab.example`: so the name is in the TLS handshake, and the certificate is checked against it.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from mailtap.servers import Security
+
+if TYPE_CHECKING:
+    from mailtap.servers import Service
+
+TIMEOUT: Final = 20.0  # seconds for any one answer; a bound, not a wait
+GOODBYE: Final = 2.0  # seconds for the server to end TLS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a person types into a mail program.
+
+    Attributes:
+        service: protocol, security and login of the server, and the name it is known by.
+        address: where to connect, (host, port).
+        machine: the name this mail program gives itself in EHLO.
+        username: the login name.
+        password: the password.
+        trust: for TLS, the context that holds the trusted CA.
+        insist: whether to break off where STARTTLS is not offered, instead of going on in clear.
+    """
+
+    service: Service
+    address: tuple[str, int]
+    machine: str
+    username: str = ""
+    password: str = ""
+    trust: ssl.SSLContext | None = None
+    insist: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail and its envelope (RFC 5321, section 2.3.1).
+
+    Attributes:
+        sender: the envelope's sender.
+        recipients: the envelope's recipients, those of blind copies among them.
+        content: the mail, lines ended by CRLF.
+    """
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+
+
+class ClientFailed(Exception):  # noqa: N818  # a condition of the run, in plain English
+    """The mail program could not do its work; the message says what the server or the network said."""
+
+
+def connect(settings: Settings) -> socket.socket:
+    """Open the connection, inside TLS where the service has it from the first byte."""
+    connection = socket.create_connection(settings.address, TIMEOUT)
+    if settings.service.security is not Security.TLS:
+        return connection
+    try:
+        return trust(settings).wrap_socket(connection, server_hostname=settings.service.host)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def trust(settings: Settings) -> ssl.SSLContext:
+    """Return the context with which to start TLS."""
+    if settings.trust is None:
+        raise ClientFailed("a service over TLS needs a context that holds its CA: pass `trust`")
+    return settings.trust
+
+
+def end_tls(connection: socket.socket | None) -> None:
+    """End TLS in good order (RFC 8446, section 6.1), where the connection has it.
+
+    Who closes while the server still speaks resets the connection, and a capture ends in a RST.
+    """
+    if isinstance(connection, ssl.SSLSocket):
+        with suppress(OSError, ValueError):  # the server may be gone; all that mattered has been said
+            connection.settimeout(GOODBYE)
+            connection.unwrap()

@@ -1,0 +1,32 @@
+"""The services that several rows share, and the legs that use them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mailtap.demo import cast
+from mailtap.demo.scenarios.row import Hop, Leg
+from mailtap.servers import Security, ServerProtocol, Service
+
+PASSWORD: Final = ("PLAIN", "LOGIN")
+
+SEND_IN_CLEAR: Final = Leg(
+    hop=Hop.SUBMIT,
+    service=Service(protocol=ServerProtocol.SMTP, security=Security.PLAIN, port=25, mechanisms=PASSWORD),
+)
+SEND_OVER_TLS: Final = Leg(
+    hop=Hop.SUBMIT,
+    service=Service(protocol=ServerProtocol.SMTP, security=Security.TLS, port=465, mechanisms=PASSWORD),
+)
+RELAY_IN_CLEAR: Final = Leg(
+    hop=Hop.RELAY,
+    service=Service(protocol=ServerProtocol.SMTP, security=Security.PLAIN, port=25, host=cast.EXCHANGER),
+)
+FETCH_IN_CLEAR: Final = Leg(
+    hop=Hop.FETCH,
+    service=Service(protocol=ServerProtocol.POP3, security=Security.PLAIN, port=110),
+)
+FETCH_OVER_TLS: Final = Leg(
+    hop=Hop.FETCH,
+    service=Service(protocol=ServerProtocol.POP3, security=Security.TLS, port=995),
+)

@@ -1,0 +1,130 @@
+"""Every row runs live on every rung that this machine has: it leaks just what it says, and no more.
+
+A silence counts only where the session completed, and where the same search finds the secret in the
+row's plain twin.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from typing import TYPE_CHECKING
+
+import outcomes
+import pytest
+from spellings import spellings
+
+from mailtap.capture.decode import Decoder
+from mailtap.capture.model import Field, Segment
+from mailtap.demo import cast
+from mailtap.demo.network.rungs import Rung
+from mailtap.demo.scenarios import SCENARIOS, Hop
+
+if TYPE_CHECKING:
+    from mailtap.capture.model import Endpoint, Leak
+    from mailtap.demo.outcome import Outcome
+
+EVERY_RUNG = pytest.mark.parametrize("rung", [str(rung) for rung in Rung])
+EVERY_ROW = pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
+
+PEOPLE = {person.username: person for person in cast.EVERYBODY}
+HOSTS = {leg.service.host for scenario in SCENARIOS for leg in scenario.legs}
+# What was sent: each value that a leak of the field may have.
+VALUES = {
+    Field.USERNAME: set(PEOPLE),
+    Field.SENDER: {cast.HANAKO.address},
+    Field.RECIPIENT: {cast.TARO.address, cast.JIRO.address},
+    Field.SUBJECT: {cast.SUBJECT},
+    Field.ATTACHMENT: {cast.ATTACHMENT_NAME},
+    Field.SERVER_NAME: HOSTS,
+}
+PASSWORDS = {Hop.SUBMIT: cast.HANAKO.password, Hop.FETCH: cast.TARO.password}
+# What must be nowhere in the bytes of a hop that is not expected to leak it. The login names are part of
+# the addresses, and are looked for as a login shows them.
+SECRETS = {
+    Field.SUBJECT: ("社外秘】来期の給与", "confidential)"),
+    Field.BODY: ("花子です。来期の給与案をお送りします。", "here is the draft of next term's salaries."),
+    Field.ATTACHMENT: ("山田花子,320000,335000", cast.ATTACHMENT_NAME),
+    Field.USERNAME: ("USER taro",),
+    Field.SENDER: (cast.HANAKO.address,),
+    Field.RECIPIENT: (cast.TARO.address,),
+}
+
+
+def heard(outcome: Outcome, hop: Hop) -> list[Leak]:
+    """Return what was on the wire of a hop; what was guessed was not."""
+    return [leak for leak in outcome.leaks if outcome.hop(leak.evidence.flow) is hop and not leak.guessed]
+
+
+@EVERY_RUNG
+@EVERY_ROW
+def test_leaks_just_what_the_row_says(name: str, rung: str) -> None:
+    outcome = outcomes.outcomes(rung)[name]
+    assert [str(problem) for problem in outcome.problems] == []
+    assert outcome.leaked == outcome.expected
+    for hop in outcome.servers:
+        assert {leak.field for leak in heard(outcome, hop)} == outcome.scenario.expected[hop]
+    assert (outcome.unexpected, outcome.missing, outcome.dropped, outcome.ok) == ({}, {}, 0, True)
+
+
+@EVERY_RUNG
+@EVERY_ROW
+def test_the_values_are_what_was_sent(name: str, rung: str) -> None:
+    outcome = outcomes.outcomes(rung)[name]
+    for leak in outcome.leaks:
+        value = leak.value.reveal()
+        assert value in VALUES.get(leak.field, {value})
+        if leak.field is Field.PASSWORD:
+            assert value == PEOPLE[leak.username or ""].password
+        if leak.field is Field.BODY:
+            assert value.rstrip().splitlines() == cast.BODY.rstrip().splitlines()
+        assert leak.evidence.packets
+
+
+@EVERY_RUNG
+@EVERY_ROW
+def test_every_silence_is_real(name: str, rung: str) -> None:
+    outcome, twin = outcomes.outcomes(rung)[name], outcomes.outcomes(rung)["plain"]
+    assert outcome.ok, "only a session that completed can prove a silence"
+    for hop in outcome.servers:
+        where = hop if hop in twin.servers else Hop.SUBMIT
+        for field, secrets in SECRETS.items() | {(Field.PASSWORD, tuple(PASSWORDS.values()))}:
+            if field in outcome.scenario.expected[hop] or (field, where) == (Field.USERNAME, Hop.SUBMIT):
+                continue
+            for secret in secrets:
+                whole = b"".join(bytes_of(twin, each) for each in twin.servers)
+                assert found(secret, whole), "the search would not find it even where it is in clear"
+                assert found(secret, bytes_of(outcome, hop)) == []
+
+
+def found(secret: str, octets: bytes) -> list[str]:
+    """Return in which spellings a secret is found in bytes."""
+    return [spelling for spelling, spelt in spelled(secret).items() if spelt in octets]
+
+
+@cache
+def spelled(secret: str) -> dict[str, bytes]:
+    return spellings(secret)
+
+
+def bytes_of(outcome: Outcome, hop: Hop) -> bytes:
+    """Return a hop's frames as they were captured, and each stream joined, as a text may span frames."""
+    flows = [talk.flow for talk in outcome.conversations if outcome.hop(talk.flow) is hop]
+    ends = {frozenset((flow.client, flow.server)) for flow in flows}
+    frames: list[bytes] = []
+    streams: dict[Endpoint, bytes] = {}
+    for segment in Decoder().segments(outcome.packets):
+        if isinstance(segment, Segment) and frozenset((segment.source, segment.destination)) in ends:
+            frames.append(outcome.packets[segment.packet - 1].data)
+            streams[segment.source] = streams.get(segment.source, b"") + segment.payload
+    assert frames
+    return b"\n".join([*frames, *streams.values()])
+
+
+@EVERY_RUNG
+def test_a_login_in_base64_is_found_in_the_raw_bytes(rung: str) -> None:
+    """The search of the silences sees through base64: an initial response of PLAIN is in no charset."""
+    login = f"\0{cast.HANAKO.username}\0{cast.HANAKO.password}".encode()
+    octets = bytes_of(outcomes.outcomes(rung)["plain"], Hop.SUBMIT)
+    assert base64.b64encode(login) in octets
+    assert found(cast.HANAKO.password, octets)

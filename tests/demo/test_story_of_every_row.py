@@ -1,0 +1,90 @@
+"""The story of every row reads well: in 80 columns and fewer, in each language, with and without a mask."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import outcomes
+import pytest
+from wcwidth import wcswidth
+
+from mailtap.demo import cast
+from mailtap.demo.network.rungs import Rung
+from mailtap.demo.scenarios import SCENARIOS, Hop
+from mailtap.demo.shell import speak
+from mailtap.demo.telling.reader import Reader
+from mailtap.demo.telling.story import story
+
+if TYPE_CHECKING:
+    from mailtap.demo.outcome import Outcome
+
+EVERY_ROW = pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
+LANGUAGES = pytest.mark.parametrize("language", ["en", "ja"])
+ENGLISH = re.compile(
+    r"\b(the|a|an|is|are|was|of|with|and|from|that|what|this|each|not|its?)\b", re.IGNORECASE
+)
+ON_THE_WIRE = re.compile(r"^[▌ ] *#\d|┃")  # shown as it was
+
+
+def told(name: str, language: str = "en", width: int = 80, *, mask: bool = False) -> list[str]:
+    """Return the lines of a row's story."""
+    reader = Reader(speak(["--lang", language]), width, mask)
+    return [line.plain for part in story(ran(name), reader) for line in part]
+
+
+def ran(name: str) -> Outcome:
+    return outcomes.outcomes(str(Rung.RELAY))[name]
+
+
+@LANGUAGES
+@EVERY_ROW
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_fits_the_screen_and_is_safe_to_print(name: str, language: str, width: int) -> None:
+    lines = told(name, language, width)
+    assert [line for line in lines if wcswidth(line) > width] == []
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", "".join(lines))
+
+
+@EVERY_ROW
+def test_is_in_one_language(name: str) -> None:
+    def sentences(language: str) -> list[str]:
+        return [
+            line for line in told(name, language) if ENGLISH.search(line) and not ON_THE_WIRE.search(line)
+        ]
+
+    assert sentences("ja") == []
+    assert sentences("en"), "the same search finds the English ones"
+
+
+@EVERY_ROW
+def test_draws_every_hop_and_tells_every_leg(name: str) -> None:
+    lines, row = told(name), ran(name).scenario
+    way = next(line for line in lines if "▶" in line or "◀" in line)
+    assert way.count("▶") + way.count("◀") == len(row.hops)
+    assert len([line for line in lines if line.startswith("── ")]) == len(row.legs)
+    assert (Hop.RELAY in row.hops) == ("her server" in way)
+
+
+@EVERY_ROW
+def test_masks_every_password_and_digest(name: str) -> None:
+    passwords = {person.password for person in cast.EVERYBODY}
+    digests = {leak.value.reveal() for leak in ran(name).leaks if leak.field == "digest"}
+    shown = "\n".join(told(name, mask=True))
+    assert [secret for secret in passwords | digests if secret in shown] == []
+
+
+def test_every_text_of_every_row_is_translated() -> None:
+    say = speak(["--lang", "ja"])
+    texts = [
+        text
+        for row in SCENARIOS
+        for text in (row.title, row.countermeasure, row.why, row.protects, row.exposes, row.advice, row.point)
+    ]
+    assert [text for text in texts if say(text) == text] == []
+
+
+@EVERY_ROW
+def test_the_rows_to_run_next_exist(name: str) -> None:
+    names = {scenario.name for scenario in SCENARIOS}
+    assert set(ran(name).scenario.next) <= names
