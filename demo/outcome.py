@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
-from mailtap.capture.model import Field, Note, Protocol
+from mailtap.capture.model import Field, Note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,8 +146,8 @@ class Outcome:
 
     @property
     def opaque(self) -> bool:
-        """Whether every hop was inside TLS."""
-        return all(talk.protocol is Protocol.TLS for talk in self.conversations)
+        """Whether nothing was left to read on any hop, but the servers' names."""
+        return all(set(fields) <= {Field.SERVER_NAME} for fields in self.leaked.values())
 
 
 def _different(some: Mapping[Hop, frozenset[Field]], others: Mapping[Hop, frozenset[Field]]) -> Hop | None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from mailtap.demo.scenarios.every_leg import EVERY_LEG
 from mailtap.demo.scenarios.login_only import LOGIN_ONLY
+from mailtap.demo.scenarios.metadata import METADATA
 from mailtap.demo.scenarios.nothing_done import NOTHING_DONE
+from mailtap.demo.scenarios.one_leg import ONE_LEG
 from mailtap.demo.scenarios.row import Group, Hop, Leg, Risk, Scenario
 
 if TYPE_CHECKING:
@@ -18,6 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_NAME", "SCENARIOS", "Group", "Hop", "Leg", "Risk", "Scenario"]
 
-SCENARIOS = (*NOTHING_DONE, *LOGIN_ONLY, *EVERY_LEG)
+SCENARIOS = (*NOTHING_DONE, *LOGIN_ONLY, *ONE_LEG, *EVERY_LEG, *METADATA)
 
 BY_NAME: Mapping[str, Scenario] = {scenario.name: scenario for scenario in SCENARIOS}

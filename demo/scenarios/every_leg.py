@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from mailtap.capture.language import N_
 from mailtap.demo import cast
-from mailtap.demo.scenarios.offers import FETCH_OVER_TLS, RELAY_IN_CLEAR, SEND_OVER_TLS
-from mailtap.demo.scenarios.row import MAIL, ONLY_THE_NAME, Group, Hop, Risk, Scenario
+from mailtap.demo.scenarios.offers import (
+    FETCH_OVER_TLS,
+    PASSWORD,
+    RELAY_IN_CLEAR,
+    SEND_OVER_TLS,
+    from_his_server,
+)
+from mailtap.demo.scenarios.row import MAIL, ONLY_THE_NAME, Group, Hop, Leg, Risk, Scenario
+from mailtap.servers import Security, ServerProtocol, Service
 
-_FETCH_FROM_HIS_SERVER: Final = replace(
-    FETCH_OVER_TLS, service=replace(FETCH_OVER_TLS.service, host=cast.EXCHANGER)
+_SEND_BY_STARTTLS: Final = Leg(
+    hop=Hop.SUBMIT,
+    service=Service(
+        protocol=ServerProtocol.SMTP,
+        security=Security.STARTTLS,
+        port=587,
+        mechanisms=PASSWORD,
+        clear_login=False,
+        login_required=True,
+    ),
+)
+_FETCH_BY_STLS: Final = Leg(
+    hop=Hop.FETCH,
+    service=Service(protocol=ServerProtocol.POP3, security=Security.STARTTLS, port=110, clear_login=False),
+)
+_RELAY_BY_STARTTLS: Final = Leg(
+    hop=Hop.RELAY,
+    service=Service(protocol=ServerProtocol.SMTP, security=Security.STARTTLS, port=25, host=cast.EXCHANGER),
 )
 
 EVERY_LEG: Final = (
@@ -39,12 +61,34 @@ EVERY_LEG: Final = (
         next=("relay-plain",),
     ),
     Scenario(
+        name="starttls",
+        group=Group.EVERY_LEG,
+        title=N_("begun in clear, then encrypted (STARTTLS, STLS)"),
+        risk=Risk.BOTH,
+        countermeasure=N_("SMTP over SSL and POP over SSL"),
+        legs=(_SEND_BY_STARTTLS, _FETCH_BY_STLS),
+        expected={Hop.SUBMIT: ONLY_THE_NAME, Hop.FETCH: ONLY_THE_NAME},
+        why=N_(
+            "The first lines are in clear: greetings, and what the server offers. Then both sides change to"
+            " TLS, and the login and the mail are inside. The mail programs insist on it; one that does not"
+            " can be talked out of it on the way."
+        ),
+        protects=N_("password and mail, on the way to the server and from it"),
+        exposes=N_("the server's name, the first lines, sizes and times"),
+        advice=N_(
+            "Set the mail program to require STARTTLS, or use the ports where TLS comes first (465, 995)."
+        ),
+        standards=("RFC 3207", "RFC 2595", "RFC 8314"),
+        point=N_("A word in clear, and then nothing more to hear."),
+        next=("tls", "relay-plain"),
+    ),
+    Scenario(
         name="relay-plain",
         group=Group.EVERY_LEG,
-        title=N_("both access legs over SSL/TLS, and the servers talk in clear"),
+        title=N_("TLS on both access legs, servers talk in clear"),
         risk=Risk.SENT,
         countermeasure=N_("SMTP over SSL and POP over SSL"),
-        legs=(SEND_OVER_TLS, RELAY_IN_CLEAR, _FETCH_FROM_HIS_SERVER),
+        legs=(SEND_OVER_TLS, RELAY_IN_CLEAR, from_his_server(FETCH_OVER_TLS)),
         expected={Hop.SUBMIT: ONLY_THE_NAME, Hop.RELAY: MAIL, Hop.FETCH: ONLY_THE_NAME},
         why=N_(
             "The mail programs see their padlock, and it is true: on their own legs. From server to server"
@@ -58,5 +102,27 @@ EVERY_LEG: Final = (
         ),
         standards=("RFC 5321", "RFC 3207", "RFC 7672", "RFC 8461"),
         point=N_("Two padlocks, and in between a postcard."),
+        next=("relay-tls",),
+    ),
+    Scenario(
+        name="relay-tls",
+        group=Group.EVERY_LEG,
+        title=N_("TLS all the way, between the servers as well"),
+        risk=Risk.BOTH,
+        countermeasure=N_("SMTP over SSL and POP over SSL"),
+        legs=(SEND_OVER_TLS, _RELAY_BY_STARTTLS, from_his_server(FETCH_OVER_TLS)),
+        expected=dict.fromkeys(Hop, ONLY_THE_NAME),
+        why=N_(
+            "Three legs, three times TLS, and three certificates checked: the sender's server used STARTTLS"
+            " and would rather have kept the mail than send it on in clear."
+        ),
+        protects=N_("passwords and mail, on the whole way"),
+        exposes=N_("the servers' names, sizes and times; and the mail where it lies on the two servers"),
+        advice=N_(
+            "Between servers of the world, TLS is mostly used and seldom checked: publish DANE or MTA-STS."
+            " What must not be read on the servers either needs S/MIME or PGP."
+        ),
+        standards=("RFC 3207", "RFC 7672", "RFC 8461", "RFC 8314"),
+        point=N_("The whole way in the dark. At each server, the light is on."),
     ),
 )

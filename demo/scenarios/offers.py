@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from mailtap.demo import cast
@@ -13,6 +14,20 @@ PASSWORD: Final = ("PLAIN", "LOGIN")
 SEND_IN_CLEAR: Final = Leg(
     hop=Hop.SUBMIT,
     service=Service(protocol=ServerProtocol.SMTP, security=Security.PLAIN, port=25, mechanisms=PASSWORD),
+)
+SEND_BY_DIGEST: Final = Leg(
+    hop=Hop.SUBMIT,
+    service=Service(protocol=ServerProtocol.SMTP, security=Security.PLAIN, port=25, mechanisms=("CRAM-MD5",)),
+)
+SUBMIT_IN_CLEAR: Final = Leg(
+    hop=Hop.SUBMIT,
+    service=Service(
+        protocol=ServerProtocol.SMTP,
+        security=Security.PLAIN,
+        port=587,
+        mechanisms=PASSWORD,
+        login_required=True,
+    ),
 )
 SEND_OVER_TLS: Final = Leg(
     hop=Hop.SUBMIT,
@@ -30,3 +45,8 @@ FETCH_OVER_TLS: Final = Leg(
     hop=Hop.FETCH,
     service=Service(protocol=ServerProtocol.POP3, security=Security.TLS, port=995),
 )
+
+
+def from_his_server(leg: Leg) -> Leg:
+    """Return a fetching leg that leads to the recipient's own server, where the sender has another."""
+    return replace(leg, service=replace(leg.service, host=cast.EXCHANGER))

@@ -70,7 +70,9 @@ def _leg(outcome: Outcome, number: int, reader: Reader) -> Part:
         service=service,
         port=outcome.endpoints[number].port,
     )
-    lines = [Text(f"── {title} ".ljust(reader.width - (cell_len(title) - len(title)), "─"), "bold")]
+    bar = Text(f"── {title} ".ljust(reader.width - (cell_len(title) - len(title)), "─"), "bold")
+    bar.truncate(reader.width, overflow="ellipsis")
+    lines = [bar]
     earlier = {talk.flow for leg in range(number) for talk in outcome.talks(leg)}
     told = {
         leak.value.reveal()

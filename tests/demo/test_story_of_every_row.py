@@ -46,6 +46,12 @@ def test_fits_the_screen_and_is_safe_to_print(name: str, language: str, width: i
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", "".join(lines))
 
 
+@LANGUAGES
+@EVERY_ROW
+def test_the_title_is_whole_on_80_columns(name: str, language: str) -> None:
+    assert "…" not in told(name, language)[0]
+
+
 @EVERY_ROW
 def test_is_in_one_language(name: str) -> None:
     def sentences(language: str) -> list[str]:
