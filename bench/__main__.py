@@ -28,6 +28,7 @@ class Section(NamedTuple):
 
 SECTIONS = {
     "captures": Section("bench.race", "capture files: Mailtap and what a user would pick instead"),
+    "live": Section("bench.live", "live: each engine under load, with tcpdump beside them (Linux)"),
 }
 """What can be measured, in the order in which it is; the name is also the document's mark."""
 

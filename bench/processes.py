@@ -37,6 +37,6 @@ def run(command: Sequence[str], answer: Path, folder: Path | None = None) -> Cos
         folder: where it runs; here by default.
     """
     launch = [sys.executable, "-I", "-S", str(_LAUNCH), str(answer), *command]
-    told = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603
+    told = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)
     seconds, memory, status = told.stdout.split()
     return Cost(float(seconds), int(memory) * _KIB, int(status))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-import queue
 import shutil
 import sys
 from argparse import BooleanOptionalAction
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mailtap.capture.backlog import Backlog
+from mailtap.capture.engine import Engine
+from mailtap.capture.interrupts import interruptible
 from mailtap.capture.keeping import Keeper
 from mailtap.capture.language import N_, explained
 from mailtap.capture.model import Field, Leak, Note
@@ -36,7 +39,8 @@ _LIVE = "live"
 _MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 _LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS))  # the toy servers' too
 _PIPE_WIDTH = 120  # columns of a table that no terminal limits
-_BEAT = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
+_WAITING = 200_000  # live packets that may wait for the listener; then the kernel's buffer fills, and counts
+_LIVE_BUFFER = 64 * 1024 * 1024  # bytes
 
 _DESCRIPTION = N_("""\
 Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3,
@@ -101,6 +105,12 @@ def _parser(say: Say) -> Parser:
         help=say(
             "with --live: listen to this port; may be repeated (default: the mail ports, and 10000 higher)"
         ),
+    )
+    parser.add_argument(
+        "--engine",
+        choices=[str(engine) for engine in Engine],
+        default=str(Engine.AUTO),
+        help=say("with --live: what listens; ring is for load, on Linux (default: ring, else scapy)"),
     )
     parser.add_argument("--json", action="store_true", help=say("one JSON object a line, for programs"))
     parser.add_argument(
@@ -254,32 +264,43 @@ class _Run:
         """Tell what leaks on the loopback interface until interrupted."""
         from mailtap.capture.live import CaptureUnavailable, LiveCapture  # noqa: PLC0415  # slow to load
 
-        packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
+        packets = Backlog(_WAITING)
         options = self._options
         where = {} if options.interface is None else {"interface": options.interface}
         ports = tuple(options.port or _LIVE_PORTS)
-        capture = LiveCapture(ports=ports, on_packet=packets.put, keep=False, **where)
+        capture = LiveCapture(
+            ports=ports,
+            on_packet=packets.put,
+            keep=False,
+            buffer=_LIVE_BUFFER,
+            engine=Engine(options.engine),
+            **where,
+        )
         try:
             with capture:
-                self._complain(N_("Listening on this machine's loopback. Ctrl-C ends it."))
+                listening = N_("Listening on this machine's loopback ({engine}). Ctrl-C ends it.")
+                self._complain(listening, engine=capture.engine)
                 self._hear(packets, capture)
         except CaptureUnavailable as error:
             self._complain("{reason}", reason=explained(error, self._say))
             return CANNOT_LISTEN
         return INTERRUPTED
 
-    def _hear(self, packets: queue.SimpleQueue[Packet], capture: LiveCapture) -> None:
+    def _hear(self, packets: Backlog, capture: LiveCapture) -> None:
         """Tell what leaks in the packets that come, until interrupted, and then what was still waiting."""
         printer, listener = self._printer(_LIVE), self._listener()
-        try:
-            for packet in _until_interrupted(packets):
+
+        def hear(some: Iterable[Packet]) -> None:
+            for packet in some:
                 for item in listener.feed(packet):
                     self._show(item, printer, _LIVE)
-        except KeyboardInterrupt:
-            recording = capture.stop()
-            while not packets.empty():
-                for item in listener.feed(packets.get_nowait()):
-                    self._show(item, printer, _LIVE)
+
+        with interruptible() as interrupted:  # no login is lost because Ctrl-C fell into the middle of it
+            hear(packets.until(interrupted))
+            with ThreadPoolExecutor(1) as aside:  # the end may wait behind packets that wait for us
+                stopping = aside.submit(capture.stop)
+                hear(packets.rest(stopping.done))
+            recording = stopping.result()
             for item in (*listener.close(), *_shortfall(recording.dropped, recording.problem)):
                 self._show(item, printer, _LIVE)
             printer.end()
@@ -291,15 +312,6 @@ class _Run:
 def _capture_name(name: str) -> str:
     """Return the name that files saved from a capture begin with."""
     return "stdin" if name == _STDIN else Path(name).stem
-
-
-def _until_interrupted(packets: queue.SimpleQueue[Packet]) -> Iterator[Packet]:
-    """Yield packets as they come, for ever."""
-    while True:
-        try:
-            yield packets.get(timeout=_BEAT)
-        except queue.Empty:
-            continue
 
 
 def _shortfall(dropped: int, problem: str) -> Iterator[Note]:

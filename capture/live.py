@@ -1,4 +1,4 @@
-"""Record what crosses the loopback interface, live (scapy's sockets; the I/O is in `loopback`).
+"""Record what crosses the loopback interface, live (the I/O is in the sockets that `engine` opens).
 
 A datagram of its own marks the beginning and the end of each recording: when the listener has heard
 it, it has heard everything before it. Nothing here sleeps or guesses.
@@ -14,15 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.decode import Decoder
+from mailtap.capture.engine import Engine, open_engine
 from mailtap.capture.language import N_
-from mailtap.capture.loopback import (
-    BUFFER,
-    LOOPBACK,
-    CaptureUnavailable,
-    Frame,
-    InterfaceRefused,
-    LoopbackSocket,
-)
+from mailtap.capture.loopback import BUFFER, LOOPBACK, CaptureUnavailable, InterfaceRefused
 from mailtap.capture.model import Packet, Segment
 from mailtap.capture.reel import Reel
 
@@ -30,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import TracebackType
 
-__all__ = ["CaptureUnavailable", "InterfaceRefused", "LiveCapture", "Recording"]
+    from mailtap.capture.loopback import Frame, LoopbackSocket
+
+__all__ = ["CaptureUnavailable", "Engine", "InterfaceRefused", "LiveCapture", "Recording"]
 
 _PATIENCE: Final = 5.0  # seconds to wait for a mark; it takes milliseconds, and more on a machine in distress
 _REPEAT: Final = 0.1  # seconds after which a mark is sent again: the kernel may have dropped it
@@ -61,7 +57,7 @@ class Recording:
 class LiveCapture:
     """Listens to the loopback interface from `start()` to `stop()`; also a context manager."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first by keyword
         self,
         interface: str = LOOPBACK,
         *,
@@ -69,6 +65,7 @@ class LiveCapture:
         on_packet: Callable[[Packet], None] | None = None,
         keep: bool = True,
         buffer: int = BUFFER,
+        engine: Engine = Engine.SCAPY,
     ) -> None:
         """Prepare to listen; nothing is opened yet.
 
@@ -79,11 +76,13 @@ class LiveCapture:
             on_packet: called with each packet, in the capture's own thread.
             keep: whether to keep the packets for the recording; without it, memory does not grow.
             buffer: size of the kernel's buffer in bytes.
+            engine: what to listen with; once started, `self.engine` says what `auto` has become.
         """
         self._interface = interface
         self._ports = frozenset(ports)
         self._reel = Reel(on_packet, keep=keep)
         self._buffer = buffer
+        self.engine = engine
         self._decoder = Decoder()
         self._changed = threading.Condition()
         self._heard: set[bytes] = set()
@@ -103,7 +102,9 @@ class LiveCapture:
         """
         self._marks = _Marks()
         try:
-            self._socket = LoopbackSocket(self._interface, self._expression(), self._buffer)
+            self.engine, self._socket = open_engine(
+                self.engine, self._interface, self._ports, self._marks.port, self._buffer
+            )
             self._thread = threading.Thread(target=self._listen, name="mailtap-capture", daemon=True)
             self._thread.start()
             hears = self._hears_mark(_START)
@@ -165,14 +166,6 @@ class LiveCapture:
             return f"The listener failed: {self._failure}"
         return "The listener did not hear the end of the recording."
 
-    def _expression(self) -> str:
-        """Return the kernel's filter: our ports, and our own marks."""
-        if not self._ports or self._marks is None:
-            return ""
-        return " or ".join(
-            [f"udp port {self._marks.port}", *(f"tcp port {port}" for port in sorted(self._ports))]
-        )
-
     def _hears_mark(self, mark: bytes) -> bool:
         """Send a mark until it has been heard; return False where it never is."""
         if self._marks is None or self._thread is None:
@@ -199,17 +192,18 @@ class LiveCapture:
         """Read until told to end: the thread's whole life."""
         assert self._socket is not None  # noqa: S101  # start() has set both
         assert self._marks is not None  # noqa: S101
+        token, choose = self._marks.token, bool(self._ports) and not self._socket.filtered
         try:
             while not self._ending:
                 for frame in self._socket.frames(_POLL):
-                    self._take(frame, self._marks.token)
+                    self._take(frame, token, choose=choose)
         except Exception as error:  # noqa: BLE001  # kept, and told by stop()
             with self._changed:
                 self._failure = error
                 self._changed.notify_all()
 
-    def _take(self, frame: Frame, token: bytes) -> None:
-        """Keep a frame of ours; note a mark."""
+    def _take(self, frame: Frame, token: bytes, *, choose: bool) -> None:
+        """Keep a frame, of the ports only where there is a choice to make; note a mark."""
         if len(frame.data) < 128 and token in frame.data:  # noqa: PLR2004  # marks are short
             with self._changed:
                 mark = frame.data[frame.data.index(token) + len(token) :]
@@ -218,7 +212,7 @@ class LiveCapture:
                 self._changed.notify_all()
             return
         packet = Packet(self._reel.count + 1, frame.time_ns, frame.link_type, frame.data, frame.length)
-        if not self._ports or self._is_ours(packet):
+        if not choose or self._is_ours(packet):
             self._reel.take(packet)
 
     def _is_ours(self, packet: Packet) -> bool:

@@ -11,11 +11,11 @@ import mmap
 import struct
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture.packet_socket import SOL_PACKET
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
-
-SOL_PACKET: Final = 263  # linux/socket.h
 
 _PACKET_RX_RING: Final = 5  # linux/if_packet.h
 _PACKET_VERSION: Final = 10

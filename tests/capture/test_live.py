@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 import denial
 import pytest
 
-from mailtap.capture import live, loopback
+from mailtap.capture import live, loopback, ring_socket, scapy_socket, sieve
 from mailtap.capture.decode import Decoder
-from mailtap.capture.live import CaptureUnavailable, InterfaceRefused, LiveCapture
+from mailtap.capture.live import CaptureUnavailable, Engine, InterfaceRefused, LiveCapture
 from mailtap.capture.loopback import LOOPBACK
 from mailtap.capture.model import Packet, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mailtap.capture.loopback import Frame, LoopbackSocket
 
 may_capture = pytest.mark.skipif(
     bool(denial.refusal("host-loopback")), reason="only for a user who may capture packets"
@@ -32,7 +34,15 @@ private = pytest.mark.skipif(
 )
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only for Linux")
 SYN, FIN = 2, 1
+SOCKETS = {Engine.SCAPY: scapy_socket.ScapySocket, Engine.RING: ring_socket.RingSocket}
 INSIDE = "MAILTAP_TESTS_INSIDE"  # set in the run of this file within a private network
+
+
+@pytest.fixture(params=SOCKETS)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param is Engine.RING and sys.platform != "linux":
+        pytest.skip("only for Linux")
+    return Engine(request.param)
 
 
 @contextmanager
@@ -77,10 +87,10 @@ def stream_to(port: int, packets: tuple[Packet, ...]) -> bytes:
 
 
 @may_capture
-def test_a_connection_is_heard_from_its_first_to_its_last_packet_each_once() -> None:
+def test_a_connection_is_heard_from_its_first_to_its_last_packet_each_once(engine: Engine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with LiveCapture(ports=[port]) as capture:
+        with LiveCapture(ports=[port], engine=engine) as capture:
             with socket.create_connection(("127.0.0.1", port)) as client:
                 server, _ = listener.accept()
                 client.sendall(b"QUIT\r\n")
@@ -101,10 +111,10 @@ def test_a_connection_is_heard_from_its_first_to_its_last_packet_each_once() -> 
 
 @may_capture
 @pytest.mark.parametrize("size", [65_483, 3_000_000])
-def test_the_largest_frames_come_whole(size: int) -> None:
+def test_the_largest_frames_come_whole(engine: Engine, size: int) -> None:
     data = os.urandom(size)
     with connection() as (client, server, port):
-        with LiveCapture(ports=[port]) as capture:
+        with LiveCapture(ports=[port], engine=engine) as capture:
             pour(client, server, data)
             recording = capture.stop()
     assert (recording.dropped, recording.complete) == (0, True)
@@ -112,10 +122,10 @@ def test_the_largest_frames_come_whole(size: int) -> None:
 
 
 @may_capture
-def test_other_peoples_traffic_is_never_kept() -> None:
+def test_other_peoples_traffic_is_never_kept(engine: Engine) -> None:
     seen: list[Packet] = []
     with connection() as (client, server, _), silent_port() as port:
-        with LiveCapture(ports=[port], on_packet=seen.append) as capture:
+        with LiveCapture(ports=[port], engine=engine, on_packet=seen.append) as capture:
             client.sendall(b"not for mailtap")
             assert server.recv(100) == b"not for mailtap"
             recording = capture.stop()
@@ -123,10 +133,12 @@ def test_other_peoples_traffic_is_never_kept() -> None:
 
 
 @may_capture
-def test_without_libpcap_the_choice_is_made_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loopback, "_attach", lambda *_: None)
+def test_without_the_kernels_filter_the_choice_is_made_here(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sieve, "attach", lambda *_: False)
     with connection() as (ours, our_server, port), connection() as (client, server, _):
-        with LiveCapture(ports=[port]) as capture:
+        with LiveCapture(ports=[port], engine=engine) as capture:
             client.sendall(b"not for mailtap")
             assert server.recv(100) == b"not for mailtap"
             ours.sendall(b"for mailtap")
@@ -139,12 +151,16 @@ def test_without_libpcap_the_choice_is_made_here(monkeypatch: pytest.MonkeyPatch
 @may_capture
 @linux
 @pytest.mark.parametrize("ring", [True, False], ids=["ring", "socket buffer"])
-def test_what_the_kernel_drops_is_counted(monkeypatch: pytest.MonkeyPatch, ring: bool) -> None:
+def test_what_the_kernel_drops_is_counted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, ring: bool
+) -> None:
+    if not ring and engine is Engine.RING:
+        pytest.skip("only scapy's socket does without a ring")
     if not ring:
-        monkeypatch.setattr(loopback, "Ring", _no_ring)
+        monkeypatch.setattr(scapy_socket, "Ring", _no_ring)
     hold = threading.Event()
     with connection() as (client, server, port):
-        with LiveCapture(ports=[port], on_packet=lambda _: hold.wait(), buffer=1) as capture:
+        with LiveCapture(ports=[port], on_packet=lambda _: hold.wait(), buffer=1, engine=engine) as capture:
             pour(client, server, bytes(8_000_000))
             hold.set()
             recording = capture.stop()
@@ -159,7 +175,7 @@ def _no_ring(*_: object) -> None:
 @may_capture
 @linux
 def test_a_kernel_without_rings_hears_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loopback, "Ring", _no_ring)
+    monkeypatch.setattr(scapy_socket, "Ring", _no_ring)
     data = os.urandom(65_483)
     with connection() as (client, server, port):
         with LiveCapture(ports=[port]) as capture:
@@ -170,28 +186,28 @@ def test_a_kernel_without_rings_hears_the_same(monkeypatch: pytest.MonkeyPatch) 
 
 
 @may_capture
-def test_the_last_word_is_heard_every_time() -> None:
+def test_the_last_word_is_heard_every_time(engine: Engine) -> None:
     with connection() as (client, server, port):
         for word in (f"word {number}".encode() for number in range(20)):
-            with LiveCapture(ports=[port]) as capture:
+            with LiveCapture(ports=[port], engine=engine) as capture:
                 client.sendall(word)
                 assert server.recv(100) == word
                 assert stream_to(port, capture.stop().packets) == word
 
 
 @may_capture
-def test_a_listener_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = loopback.LoopbackSocket.frames
+def test_a_listener_that_dies_is_noticed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = SOCKETS[engine].frames
 
-    def fail(self: loopback.LoopbackSocket, timeout: float) -> list[loopback.Frame]:
+    def fail(self: LoopbackSocket, timeout: float) -> list[Frame]:
         frames = read(self, timeout)
         if any(b"unheard" in frame.data for frame in frames):
             raise OSError("the interface went away")
         return frames
 
-    monkeypatch.setattr(loopback.LoopbackSocket, "frames", fail)
+    monkeypatch.setattr(SOCKETS[engine], "frames", fail)
     with connection() as (client, _, port):
-        capture = LiveCapture(ports=[port])
+        capture = LiveCapture(ports=[port], engine=engine)
         capture.start()
         client.sendall(b"unheard")
         recording = capture.stop()
@@ -200,20 +216,22 @@ def test_a_listener_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @may_capture
-def test_a_listener_that_never_hears_its_own_mark_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_that_never_hears_its_own_mark_does_not_start(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "_PATIENCE", 0.2)
-    monkeypatch.setattr(loopback.LoopbackSocket, "frames", lambda *_: [])
+    monkeypatch.setattr(SOCKETS[engine], "frames", lambda *_: [])
     with pytest.raises(CaptureUnavailable, match="hears nothing"):
-        LiveCapture().start()
+        LiveCapture(engine=engine).start()
 
 
 @may_capture
-def test_an_error_of_the_callers_own_reaches_him() -> None:
+def test_an_error_of_the_callers_own_reaches_him(engine: Engine) -> None:
     def fail(_: Packet) -> None:
         raise ValueError("the caller's own")
 
     with connection() as (client, _, port):
-        capture = LiveCapture(ports=[port], on_packet=fail)
+        capture = LiveCapture(ports=[port], engine=engine, on_packet=fail)
         capture.start()
         client.sendall(b"x")
         with pytest.raises(ValueError, match="the caller's own"):
@@ -221,9 +239,9 @@ def test_an_error_of_the_callers_own_reaches_him() -> None:
 
 
 @may_capture
-def test_stopping_twice_gives_the_same_recording_and_nothing_is_left_open() -> None:
+def test_stopping_twice_gives_the_same_recording_and_nothing_is_left_open(engine: Engine) -> None:
     before = threading.active_count(), _open_files()
-    with silent_port() as port, LiveCapture(ports=[port]) as capture:
+    with silent_port() as port, LiveCapture(ports=[port], engine=engine) as capture:
         first = capture.stop()
     assert capture.stop() is first
     assert (threading.active_count(), _open_files()) == before
@@ -234,14 +252,35 @@ def _open_files() -> int:
 
 
 @may_capture
-def test_nothing_is_kept_when_nothing_is_to_be_kept() -> None:
+def test_nothing_is_kept_when_nothing_is_to_be_kept(engine: Engine) -> None:
     seen: list[Packet] = []
     with connection() as (client, server, port):
-        with LiveCapture(ports=[port], on_packet=seen.append, keep=False) as capture:
+        with LiveCapture(ports=[port], engine=engine, on_packet=seen.append, keep=False) as capture:
             client.sendall(b"live")
             assert server.recv(100) == b"live"
             assert capture.stop().packets == ()
     assert stream_to(port, tuple(seen)) == b"live"
+
+
+@may_capture
+@linux
+def test_auto_is_the_ring_and_scapy_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for engine in (Engine.RING, Engine.SCAPY):
+        with connection() as (client, server, port):
+            with LiveCapture(ports=[port], engine=Engine.AUTO) as capture:
+                client.sendall(b"either way")
+                assert server.recv(100) == b"either way"
+                assert stream_to(port, capture.stop().packets) == b"either way"
+                assert capture.engine is engine
+        monkeypatch.setattr(ring_socket, "Ring", _no_ring)
+
+
+@may_capture
+@linux
+def test_a_ring_that_was_asked_for_and_is_not_there_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_socket, "Ring", _no_ring)
+    with pytest.raises(CaptureUnavailable, match=r"no ring here.*--engine scapy"):
+        LiveCapture(engine=Engine.RING).start()
 
 
 def test_stopping_what_was_never_started_is_the_callers_mistake() -> None:
@@ -257,39 +296,44 @@ def test_an_interface_that_is_not_there_is_named() -> None:
 @linux
 @private
 @pytest.mark.parametrize("name", ["eth9", "lo9"], ids=["by its kind", "whatever it is called"])
-def test_an_interface_that_is_not_loopback_is_refused(name: str) -> None:
+@pytest.mark.parametrize("engine", Engine)
+def test_an_interface_that_is_not_loopback_is_refused(name: str, engine: str) -> None:
     # A tun interface of our own making, in a network of our own: nobody else is listened to.
     program = (
         "import fcntl, struct, sys\n"
         "from mailtap.demo.network import namespace\n"
-        "from mailtap.capture.live import LiveCapture\n"
+        "from mailtap.capture.live import Engine, LiveCapture\n"
         "namespace.enter_private_network()\n"
         "tun = open('/dev/net/tun', 'r+b', buffering=0)\n"
         "fcntl.ioctl(tun, 0x400454CA, struct.pack('16sH22x', sys.argv[1].encode(), 0x1001))\n"
-        "LiveCapture(sys.argv[1]).start()\n"
+        "LiveCapture(sys.argv[1], engine=Engine(sys.argv[2])).start()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, name, engine], capture_output=True, text=True, check=False
+    )
     if "/dev/net/tun" in done.stderr:
         pytest.skip("this machine has no /dev/net/tun to make another interface with")
     assert f"InterfaceRefused: '{name}' is not a loopback interface" in done.stderr
 
 
 @pytest.mark.skipif("eth0" not in {name for _, name in socket.if_nameindex()}, reason="only with an eth0")
-def test_the_hosts_network_card_is_refused_to_root_too() -> None:
+@pytest.mark.parametrize("engine", Engine)
+def test_the_hosts_network_card_is_refused_to_root_too(engine: Engine) -> None:
     with pytest.raises(InterfaceRefused, match="only to this machine talking to itself"):
-        LiveCapture("eth0").start()
+        LiveCapture("eth0", engine=engine).start()
 
 
 @pytest.mark.skipif(not denial.can_filter(), reason="only where this test knows the system calls")
-def test_without_packet_sockets_it_says_what_to_do() -> None:
+@pytest.mark.parametrize("name", Engine)
+def test_without_packet_sockets_it_says_what_to_do(name: str) -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import denial\n"
-        "from mailtap.capture.live import LiveCapture\n"
+        "from mailtap.capture.live import Engine, LiveCapture\n"
         "denial.deny(['packet-sockets'])\n"
-        "LiveCapture().start()\n"
+        "LiveCapture(engine=Engine(sys.argv[2])).start()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(denial.HERE)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, str(denial.HERE), name], capture_output=True, text=True, check=False
     )
     assert "CaptureUnavailable: The system does not let this user capture packets. Run it as" in done.stderr
 
