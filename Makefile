@@ -18,7 +18,7 @@ STALE := $(if $(READY),,FORCE)
 .DELETE_ON_ERROR:
 SECONDS ?= 60
 PYTHONS ?= 3.11 3.12 3.13
-.PHONY: FORCE help demo test test-pythons fuzz bench check wheels lock catalogues format clean
+.PHONY: FORCE help demo test test-pythons fuzz bench check supported wheels lock catalogues format clean
 
 help:
 	@echo "The lesson:"
@@ -67,6 +67,9 @@ format: $(VENV)/dev ## format the code
 
 catalogues: $(VENV)/dev ## renew the translations' catalogues from the code
 	$(BIN)/python tests/support/catalogues.py renew
+
+supported: $(VENV)/dev ## renew the tables of docs/supported.md from the tests
+	$(BIN)/python tests/support/supported.py
 
 wheels: $(VENV)/run ## fill wheels/ with all that an install without a network needs
 	$(PIP) download --quiet --dest wheels --require-hashes --requirement requirements/dev.txt

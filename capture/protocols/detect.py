@@ -36,6 +36,9 @@ NOT_MAIL = frozenset({443, 563, 636, 853, 989, 990, 992, 994, 3389, 5061, 5223, 
 """Ports whose TLS is known to hold something else (HTTPS, NNTPS, LDAPS, DNS, FTPS, …)."""
 
 
+_TELLING = 4  # bytes by which a reply is known: a code and what follows it, a tag at its shortest
+
+
 class Sight(NamedTuple):
     """The first bytes of one direction.
 
@@ -138,7 +141,7 @@ def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None
     """Return what the flow speaks, or None where more bytes are needed to tell."""
     if TLS_RECORD.match(client.data) or TLS_RECORD.match(server.data):
         return Nothing() if port in NOT_MAIL else Found(Protocol.TLS)
-    commands, replies = _lines(client), _lines(server)
+    commands, replies = _lines(client), _lines(server) or _cut_line(server)
     telling = [line for line in commands if not _NEUTRAL.match(line)]
     if _foreign(telling, replies, port):
         return Nothing()
@@ -162,6 +165,11 @@ def _fits(marks: _Marks, command: bytes) -> bool:
 
 def _lines(sight: Sight) -> list[bytes]:
     return [line.removesuffix(b"\r") for line in sight.data.split(b"\n")[:-1]]
+
+
+def _cut_line(sight: Sight) -> list[bytes]:
+    """Return the first line as far as it goes before a hole, where that is enough to know a reply by."""
+    return [sight.data] if sight.holed and len(sight.data) >= _TELLING else []
 
 
 def _over(sight: Sight) -> bool:

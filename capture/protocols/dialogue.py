@@ -93,11 +93,13 @@ class Dialogue:
         if talk.client.hole is not None and not talk.client.ahead(1):
             talk.lose_count(talk.client.hole.packet)  # the capture began late, or lost the first command
             talk.client.cross_hole()
-        verdict = recognise(_sight(talk.client), _sight(talk.server), talk.port)
+        client, server = _sight(talk.client), _sight(talk.server)
+        verdict = recognise(client, server, talk.port)
         if verdict is None:
             return
         if isinstance(verdict, Nothing):
-            if self._talk.port in HINTS and self._first is not None:
+            holed = client.holed or server.holed  # then that is why
+            if self._talk.port in HINTS and self._first is not None and not holed:
                 self._talk.events.append(UnknownProtocol((self._first,)))
             self._finish()
             return

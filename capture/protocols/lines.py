@@ -56,7 +56,7 @@ class Line(NamedTuple):
     def part(self, start: int, end: int | None = None) -> Span:
         """Return the span of `text[start:end]`; where that is empty, of what stands there instead."""
         stop = self.span.start + (len(self.text) if end is None else end)
-        at = self.span.start + start
+        at = self.span.start + min(start, len(self.text))
         return Span(self.span.direction, at, stop if at < stop else self.span.end)
 
 

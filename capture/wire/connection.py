@@ -13,6 +13,7 @@ from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Direction, Endpoint, Flow, Gap, Note
 from mailtap.capture.wire.half import LARGEST_JUMP, LARGEST_LOSS, MASK, Early, Half
 from mailtap.capture.wire.holes import give_up
+from mailtap.capture.wire.speakers import server_among
 
 if TYPE_CHECKING:
     from mailtap.capture.model import Segment
@@ -227,7 +228,7 @@ def _client(ends: tuple[Endpoint, Endpoint], halves: tuple[Half, Half]) -> int:
     """Return which of two ends is the client: 0 or 1.
 
     The one that opened the connection is, as far as the SYNs tell; else the one without a mail port; else
-    the one with the higher port.
+    the one that does not sound like a server; else the one with the higher port.
     """
     for place, half in enumerate(halves):
         if half.syn is not None:
@@ -235,4 +236,7 @@ def _client(ends: tuple[Endpoint, Endpoint], halves: tuple[Half, Half]) -> int:
     first, second = (end.port in _MAIL_PORTS for end in ends)
     if first != second:
         return int(first)
+    server = server_among(halves)
+    if server is not None:
+        return 1 - server
     return int(ends[0].port < ends[1].port)

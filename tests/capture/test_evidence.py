@@ -1,4 +1,4 @@
-"""Every leak of every golden dialogue is found again in the raw capture, at its evidence.
+"""Every leak of every golden dialogue and of every feature is found again in the raw capture, at its evidence.
 
 The capture is read here by a few lines of their own, which share nothing with the listener: frames cut at
 fixed places, sequence numbers taken from the first SYN. So no mistake can hide in both.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import dialogue
 import pytest
 import wire
+from features import FEATURES
 
 from mailtap.capture.model import Direction, Endpoint, Field, Leak
 from mailtap.capture.pipeline import listen
@@ -23,12 +24,24 @@ from mailtap.capture.pipeline import listen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from feature import Feature
+
     from mailtap.capture.model import Packet
 
 SCRIPTS = {
     path.stem: dialogue.load(path) for path in sorted((Path(__file__).parent / "dialogues").glob("*.txt"))
 }
-CHARSETS = ("utf-8", "iso2022_jp", "cp932", "euc_jp", "gb18030", "koi8_r", "cp1252", "latin-1")
+CHARSETS = (
+    "utf-8",
+    "iso2022_jp",
+    "iso2022_jp_2",
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "koi8_r",
+    "cp1252",
+    "latin-1",
+)
 
 
 def payloads(packets: Sequence[Packet]) -> Iterator[tuple[int, Direction, int, bytes]]:
@@ -112,3 +125,12 @@ def test_the_raw_capture_holds_every_leak_at_its_evidence(name: str, mss: int) -
     for leak in leaks:
         assert stands_in(leak, cut(packets, leak)), (leak.field, leak.value.reveal(), cut(packets, leak))
         assert leak.evidence.time_ns == packets[leak.evidence.packets[-1] - 1].time_ns
+
+
+@pytest.mark.parametrize("feature", [pytest.param(each, id=str(each)) for each in FEATURES if each.plain])
+def test_the_raw_capture_holds_what_each_feature_leaks(feature: Feature) -> None:
+    packets = feature.packets()
+    leaks = [item for item in listen(packets) if isinstance(item, Leak)]
+    assert len(leaks) == len(feature.leaks)
+    for leak in leaks:
+        assert stands_in(leak, cut(packets, leak)), (leak.field, leak.value.reveal(), cut(packets, leak))

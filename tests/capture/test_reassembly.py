@@ -305,6 +305,7 @@ LOW = Endpoint("192.0.2.10", 1024)
         pytest.param(LOW, ODD, 1, id="SYN-ACK, though the client's port is lower"),
         pytest.param(Endpoint("192.0.2.10", 40000), ODD, 3, id="higher port is the client's"),
         pytest.param(LOW, ODD, 0, id="SYN, though the client's port is lower"),
+        pytest.param(LOW, ODD, 3, id="what they say, though the client's port is lower"),
     ],
 )
 def test_who_is_the_client(client: Endpoint, server: Endpoint, drop: int) -> None:
