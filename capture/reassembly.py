@@ -126,7 +126,10 @@ class Reassembler:
             if segment.flags & RST or (peer.ended and half.ended):
                 self._bury(connection)
         elif not connection.closed:
+            before = len(out)
             connection.hear(half, peer, segment, out)
+            if len(out) > before:
+                self._waiting.pop(connection.number, None)  # it waits anew, behind all others
             self._watch(connection)
             self._relieve(segment, out)
         return out

@@ -109,7 +109,13 @@ class Connection:
             if both or late or segment.flags & RST or (half.end is not None and peer.end is not None):
                 self.settle()
         if self.settled:
+            before = len(out)
             self.drain(out)
+            if len(out) > before:
+                self._waited, self.since_ns = (
+                    0,
+                    segment.time_ns,
+                )  # what still waits is waiting for other bytes
             if segment.flags & RST or all(half.ended for half in self.halves):
                 self.finish(out)
             else:
