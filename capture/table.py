@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,22 @@ def table(
     # The heads go in as a row: as heads, tabulate would make their columns wider than need be. Numbers
     # are text: a password of digits must not lose its zeros.
     return tabulate([heads, SEPARATING_LINE, *rows], tablefmt="rounded_outline", disable_numparse=True)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rows without a frame, a space between the columns: for each row its lines of text.
+
+    Args:
+        rows: the cells, safe to print; a line break in one makes its row two lines high.
+    """
+    from tabulate import DataRow, TableFormat, tabulate  # noqa: PLC0415
+
+    split = [list(zip_longest(*(cell.split("\n") for cell in row), fillvalue="")) for row in rows]
+    # Without padding and frame, all that tabulate adds is the width.
+    bare = TableFormat(None, None, None, None, DataRow("", " ", ""), DataRow("", " ", ""), 0, None)
+    every = [line for row in split for line in row]
+    lines = iter(tabulate(every, tablefmt=bare, disable_numparse=True).split("\n"))
+    return [[next(lines).rstrip() for _ in row] for row in split]
 
 
 def _fitted(

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailtap.capture.language import Say
-    from mailtap.demo.scenarios import Scenario
 
 FILES: Final = {
     "--pcap": N_("keep the capture, for Wireshark"),
     "--keys": N_("keep it readable: with the TLS keys inside (pcapng)"),
     "--wordlist": N_("words to guess passwords with, one a line"),
 }
+FORMATS: Final = ("text", "github", "html", "json")
 EXAMPLES: Final = N_("""\
 what to run:
   SCENARIO                 one scenario, told as a story (named by list)
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     say = shell.speak(given)
     options = _parser(say).parse_args(given)
+    options.format = options.format or ("json" if options.json else "text")
     match options.what:
         case "list":
             return _list(say)
@@ -54,14 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return checkup.main(options, say)
         case "matrix":
-            wanted: tuple[Scenario, ...] = SCENARIOS
+            from mailtap.demo import overview  # noqa: PLC0415
+
+            return overview.show(SCENARIOS, options, say)
         case name if name in BY_NAME:
-            wanted = (BY_NAME[name],)
+            from mailtap.demo import lesson  # noqa: PLC0415
+
+            return lesson.teach(BY_NAME[name], options, say)
         case name:
             return _unknown(name, say)
-    from mailtap.demo import lesson  # noqa: PLC0415
-
-    return lesson.teach(wanted, options, say)
 
 
 def _parser(say: Say) -> Parser:
@@ -85,6 +87,9 @@ def _parser(say: Say) -> Parser:
     )
     parser.add_argument(
         "--no-witness", action="store_true", help=say("do not ask tshark for a second opinion")
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help=say("how the matrix is shown (default: text; --json is json)")
     )
     return parser
 

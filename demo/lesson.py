@@ -1,26 +1,25 @@
-"""Gives the lesson: enters the lab, runs the scenarios, keeps the captures, and has the outcome told."""
+"""Gives a lesson: enters the lab, runs a scenario, keeps the capture, and has the outcome told."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailtap.capture.guess import WordListError, bundled_words, read_words
 from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.model import Protocol
-from mailtap.capture.sinks import SinkError, require_writable, write_pcap, write_pcapng
+from mailtap.capture.sinks import SinkError
 from mailtap.capture.witness import Agreement, Verdict, compare, hear
 from mailtap.demo import lab as ladder
 from mailtap.demo import shell
+from mailtap.demo.captures import Captures
 from mailtap.demo.shell import Aside, Exit
 from mailtap.demo.telling.reader import Reader
 from mailtap.servers import Security, ServersError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from mailtap.capture.language import Say
     from mailtap.demo.lab import Lab
@@ -29,24 +28,25 @@ if TYPE_CHECKING:
     from mailtap.demo.telling.tellers import Telling
 
 
-def teach(scenarios: Sequence[Scenario], options: Namespace, say: Say) -> int:
-    """Run the scenarios, tell the outcome of each, and return the exit code.
+def teach(scenario: Scenario, options: Namespace, say: Say) -> int:
+    """Run a scenario, tell its outcome, and return the exit code.
 
     Args:
-        scenarios: the rows to run; several are told as a matrix.
+        scenario: the row to run.
         options: the command line of `mailtap demo`.
         say: the reader's language.
     """
     aside = Aside(say)
+    return exit_code(lambda: _teach(scenario, options, say, aside), aside)
+
+
+def exit_code(venture: Callable[[], bool], aside: Aside) -> int:
+    """Return the exit code of something that runs scenarios and says whether all was as expected.
+
+    What keeps it from running is said on the side.
+    """
     try:
-        words = _words(options.wordlist)
-        for path in filter(None, (options.pcap, options.keys)):
-            require_writable(path)
-        lab = _enter(options.rung, aside)
-        telling = _telling(options, say, several=len(scenarios) > 1)
-        lesson = _Lesson(lab, words, options, telling, aside, several=len(scenarios) > 1)
-        good = [lesson.give(scenario) for scenario in scenarios]
-        telling.end()
+        return Exit.DONE if venture() else Exit.FAILED
     except (WordListError, SinkError) as error:
         aside.say(error)
         return Exit.USAGE
@@ -60,10 +60,9 @@ def teach(scenarios: Sequence[Scenario], options: Namespace, say: Say) -> int:
     except ServersError as error:
         aside.say(error)
         return Exit.FAILED
-    return Exit.DONE if all(good) else Exit.FAILED
 
 
-def _words(path: str | None) -> Callable[[], Iterable[str]]:
+def words(path: str | None) -> Callable[[], Iterable[str]]:
     """Return what opens the word list; one that cannot be read is found out at once."""
     if path is None:
         return bundled_words
@@ -71,52 +70,14 @@ def _words(path: str | None) -> Callable[[], Iterable[str]]:
     return lambda: read_words(path)
 
 
-def _enter(rung: str | None, aside: Aside) -> Lab:
-    """Enter the best rung, or the one asked for, and say what is worth knowing about it."""
-    lab = ladder.enter(ladder.choose(ladder.Rung(rung) if rung else None).rung)
-    for note in (*lab.notes, *(failed.reason for failed in lab.failed)):
-        aside.say(note)
-    return lab
+def choose(rung: str | None) -> ladder.Rung:
+    """Return the best rung that works, or the one asked for."""
+    return ladder.choose(ladder.Rung(rung) if rung else None).rung
 
 
-@dataclass(frozen=True, slots=True)
-class _Lesson:
-    """All that a lesson needs besides its scenario."""
-
-    lab: Lab
-    words: Callable[[], Iterable[str]]
-    options: Namespace
-    telling: Telling
-    aside: Aside
-    several: bool
-
-    def give(self, scenario: Scenario) -> bool:
-        """Run a scenario, tell its outcome, and return whether it is as expected."""
-        from mailtap.demo import stage  # noqa: PLC0415  # asyncio, only now that the lab is entered
-
-        outcome = stage.run(scenario, self.lab, self.words)
-        for remark in outcome.remarks:
-            self.aside.say(remark)
-        self.telling.outcome(outcome)
-        self._keep(outcome)
-        absent = Verdict(agreement=Agreement.ABSENT)
-        verdict = absent if self.options.no_witness else second_opinion(outcome)
-        self.telling.second_opinion(outcome, verdict)
-        return outcome.ok and verdict.agreement is not Agreement.DISAGREES
-
-    def _keep(self, outcome: Outcome) -> None:
-        """Write the capture files that were asked for."""
-        if self.options.pcap:
-            path = self._place(self.options.pcap, outcome)
-            write = write_pcapng if path.suffix == ".pcapng" else write_pcap
-            write(path, outcome.packets)
-        if self.options.keys:
-            write_pcapng(self._place(self.options.keys, outcome), outcome.packets, secrets=outcome.key_log)
-
-    def _place(self, name: str, outcome: Outcome) -> Path:
-        """Return where to write; of several scenarios, each has a file of its own: `lesson-tls.pcap`."""
-        path = Path(name)
-        return path.with_stem(f"{path.stem}-{outcome.scenario.name}") if self.several else path
+def opinion(outcome: Outcome, *, wanted: bool) -> Verdict:
+    """Return what the second witness says of an outcome, if somebody wants to know."""
+    return second_opinion(outcome) if wanted else Verdict(agreement=Agreement.ABSENT)
 
 
 def second_opinion(outcome: Outcome) -> Verdict:
@@ -129,13 +90,36 @@ def second_opinion(outcome: Outcome) -> Verdict:
     return compare(outcome.leaks, hear(outcome.packets, ports=ports))
 
 
-def _telling(options: Namespace, say: Say, *, several: bool) -> Telling:
+def _teach(scenario: Scenario, options: Namespace, say: Say, aside: Aside) -> bool:
+    word_list = words(options.wordlist)
+    captures = Captures(closed=options.pcap, opened=options.keys, several=False)
+    captures.require_writable()
+    lab = _enter(options.rung, aside)
+    telling = _telling(options, say)
+    from mailtap.demo import stage  # noqa: PLC0415  # asyncio, only now that the lab is entered
+
+    outcome = stage.run(scenario, lab, word_list)
+    for remark in outcome.remarks:
+        aside.say(remark)
+    telling.outcome(outcome)
+    captures.keep(outcome)
+    verdict = opinion(outcome, wanted=not options.no_witness)
+    telling.second_opinion(outcome, verdict)
+    return outcome.ok and verdict.agreement is not Agreement.DISAGREES
+
+
+def _enter(rung: str | None, aside: Aside) -> Lab:
+    """Enter the best rung, or the one asked for, and say what is worth knowing about it."""
+    lab = ladder.enter(choose(rung))
+    for note in (*lab.notes, *(failed.reason for failed in lab.failed)):
+        aside.say(note)
+    return lab
+
+
+def _telling(options: Namespace, say: Say) -> Telling:
     from mailtap.demo.telling import tellers  # noqa: PLC0415  # rich and tabulate
 
     if options.json:
         return tellers.JsonTelling(options.pcap, mask=options.mask)
     console = shell.console()
-    reader = Reader(say, console.width, options.mask)
-    if several:
-        return tellers.MatrixTelling(console, reader)
-    return tellers.StoryTelling(console, reader, step=options.step)
+    return tellers.StoryTelling(console, Reader(say, console.width, options.mask), step=options.step)

@@ -61,6 +61,22 @@ class Outcome:
     failures: tuple[str, ...] = ()
     remarks: tuple[Note, ...] = ()
 
+    @classmethod
+    def nothing(cls, scenario: Scenario, rung: str, failure: str) -> Outcome:
+        """Return the outcome of a run that could not be made: nothing was heard, and nothing is proved."""
+        return cls(
+            scenario=scenario,
+            rung=rung,
+            endpoints=(),
+            packets=(),
+            dropped=0,
+            delivered=False,
+            leaks=(),
+            notes=(),
+            conversations=(),
+            failures=(failure,),
+        )
+
     def hop(self, flow: Flow) -> Hop | None:
         """Return the hop that a flow belongs to; None for a flow that is not the lesson's."""
         leg = self._leg(flow)
@@ -85,8 +101,8 @@ class Outcome:
     @property
     def servers(self) -> Mapping[Hop, Endpoint]:
         """For each hop, in the order of the way, the server that matters: the last one turned to."""
-        last = {leg.hop: server for leg, server in zip(self.scenario.legs, self.endpoints, strict=True)}
-        return {hop: last[hop] for hop in self.scenario.hops}
+        last = {leg.hop: server for leg, server in zip(self.scenario.legs, self.endpoints, strict=False)}
+        return {hop: last[hop] for hop in self.scenario.hops if hop in last}
 
     @property
     def expected(self) -> Fields:
@@ -122,6 +138,8 @@ class Outcome:
         problems = [Note(text="{failure}", values=(("failure", failure),)) for failure in self.failures]
         if self.dropped:
             problems.append(Note(text=_DROPPED, values=(("count", self.dropped),)))
+        if not self.endpoints:  # it could not be run at all: the rest follows from that
+            return tuple(problems)
         if not self.delivered:
             problems.append(Note(text=_NOT_DELIVERED))
         for number, leg in enumerate(self.scenario.legs):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mailtap.capture.options import Parser
 
 WIDEST: Final = 100  # columns: longer lines are hard to read, on a projector above all
+WIDEST_TABLE: Final = 120  # a table may be wider than a line of text
 NARROWEST: Final = 60
 
 
@@ -77,11 +78,11 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False, widest: int = WIDEST) -> Console:
     """Return a console that colours only a terminal (and never with NO_COLOR), as wide as is good to read."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character must not end the lesson
     made = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    made.width = max(NARROWEST, min(made.width, WIDEST))
+    made.width = max(NARROWEST, min(made.width, widest))
     return made

@@ -260,7 +260,7 @@ def test_the_last_lines_say_whose_password_it_is() -> None:
 
 def test_the_matrix_says_that_a_digest_gave_the_password_away() -> None:
     rows = [
-        line for line in lessons.tell("matrix", "--no-witness").out.splitlines() if line.startswith("│ apop")
+        line for line in lessons.tell("matrix", "--no-witness").out.splitlines() if line.startswith("apop ")
     ]
     assert "(SF)" in rows[0]
     summaries = lessons.tell("matrix", "--json", "--no-witness").summaries
@@ -310,7 +310,7 @@ def test_matrix_tells_every_scenario() -> None:
     assert [summary["scenario"] for summary in told.summaries] == EVERY_NAME
     shown = lessons.tell("matrix", "--no-witness").out
     for name in EVERY_NAME:
-        assert re.search(rf"│ {name} ", shown)
+        assert re.search(rf"^{name} ", shown, re.MULTILINE)
 
 
 def test_the_command_mailtap_leads_to_its_parts() -> None:

@@ -1,0 +1,210 @@
+"""The matrix: one line for each row, whole on a projector, marked where the wire and the row disagree."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import lessons
+import outcomes
+import pytest
+from wcwidth import wcswidth
+
+from mailtap.capture.model import Field
+from mailtap.capture.witness import Agreement, Note, Verdict
+from mailtap.demo.network.rungs import Rung
+from mailtap.demo.scenarios import BY_NAME, SCENARIOS, Hop
+from mailtap.demo.shell import speak
+from mailtap.demo.telling import matrix, sheets
+from mailtap.demo.telling.reader import Reader
+
+if TYPE_CHECKING:
+    from mailtap.demo.outcome import Outcome
+
+NAMES = [scenario.name for scenario in SCENARIOS]
+LANGUAGES = pytest.mark.parametrize("language", ["en", "ja"])
+SILENT = Verdict(agreement=Agreement.ABSENT)
+
+
+def reader(language: str = "en", width: int = 80) -> Reader:
+    return Reader(speak(["--lang", language]), width)
+
+
+def runs(**changed: Outcome) -> list[tuple[Outcome, Verdict]]:
+    """Return the run of every row, some of them replaced."""
+    heard = outcomes.outcomes(str(Rung.RELAY))
+    return [(changed.get(name, heard[name]), SILENT) for name in NAMES]
+
+
+def heard(name: str, **changes: object) -> Outcome:
+    return dataclasses.replace(outcomes.outcomes(str(Rung.RELAY))[name], **changes)
+
+
+def lines(language: str = "en", width: int = 80, **changed: Outcome) -> list[list[str]]:
+    return [[line.plain for line in part] for part in sheets.text(runs(**changed), reader(language, width))]
+
+
+@LANGUAGES
+@pytest.mark.parametrize("width", [80, 120])
+def test_each_part_fits_a_projector_and_has_its_own_heads(width: int, language: str) -> None:
+    parts = lines(language, width)
+    assert [line for part in parts for line in part if wcswidth(line) > width] == []
+    assert [part for part in parts if len(part) > 24] == []
+    shown = [line.split()[0] for part in parts for line in part if line.split() and line.split()[0] in NAMES]
+    assert shown == NAMES
+
+
+@LANGUAGES
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_columns_stand_under_their_heads(width: int, language: str) -> None:
+    for part in lines(language, width)[:-1]:
+        rows = [line for line in part if line.split() and line.split()[0] in NAMES]
+        starts = [{wcswidth(row[: cell.start()]) for cell in re.finditer(r"\S+", row)} for row in rows]
+        assert all(each == starts[0] for each in starts)
+
+
+def test_the_cells_are_what_was_heard_and_not_what_was_expected() -> None:
+    row = heard(
+        "tls",
+        leaks=heard("plain").leaks,
+        endpoints=heard("plain").endpoints,
+        conversations=heard("plain").conversations,
+    )
+    (line,) = next(each for _, each in matrix.groups([row], reader().say))
+    cells = dict(zip([*matrix.COLUMNS, "attack"], line.cells, strict=True))
+    assert cells[Field.PASSWORD] == matrix.Cell("S!F!", matrix.State.WRONG)
+    assert cells[Field.SERVER_NAME] == matrix.Cell("!", matrix.State.WRONG)
+    assert cells[Field.DIGEST] == matrix.Cell("·", matrix.State.QUIET)
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "text", "state"),
+    [
+        pytest.param({}, {}, "·", "quiet", id="nobody in the path"),
+        pytest.param(
+            {Hop.FETCH: {Field.PASSWORD}}, {Hop.FETCH: {Field.PASSWORD}}, "F", "leak", id="he got it"
+        ),
+        pytest.param({}, {Hop.SUBMIT: set()}, "-", "quiet", id="he got nothing, as expected"),
+        pytest.param({}, {Hop.SUBMIT: {Field.BODY}}, "S!", "wrong", id="he got more than expected"),
+        pytest.param({Hop.SUBMIT: {Field.BODY}}, {Hop.SUBMIT: set()}, "-!", "wrong", id="he got less"),
+    ],
+)
+def test_an_active_attack_is_told_by_what_was_got(
+    expected: dict[Hop, set[Field]], got: dict[Hop, set[Field]], text: str, state: str
+) -> None:
+    row = dataclasses.replace(BY_NAME["plain"], loot=expected)
+    outcome = heard("plain", scenario=row, loot=got)
+    (line,) = next(each for _, each in matrix.groups([outcome], reader().say))
+    assert line.cells[-1] == matrix.Cell(text, matrix.State(state))
+    assert outcome.ok == (state != "wrong")
+
+
+def test_github_has_a_line_for_each_row() -> None:
+    page = sheets.github(runs(), reader())
+    table = [line for line in page.splitlines() if line.startswith("|")]
+    assert [line.split("|")[2].strip() for line in table[2:]] == NAMES
+    assert len({line.count("|") for line in table}) == 1
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.opened.append(tag)
+
+
+@LANGUAGES
+def test_the_page_escapes_what_is_not_its_own(language: str) -> None:
+    evil = "<script>alert(1)</script>"
+    row = dataclasses.replace(BY_NAME["tls"], title=evil)
+    page = sheets.html(runs(tls=heard("tls", scenario=row, failures=(evil,))), reader(language))
+    tags = Tags()
+    tags.feed(page)
+    assert "script" not in tags.opened
+    assert evil not in page
+    assert "&lt;script&gt;" in page
+    assert f'<html lang="{language}">' in page
+    assert tags.opened.count("td") == len(NAMES) * (len(matrix.COLUMNS) + 1)
+
+
+@pytest.mark.parametrize("show", [sheets.github, sheets.html], ids=["github", "html"])
+def test_what_went_wrong_is_told_in_every_format(show: object) -> None:
+    good = show(runs(), reader())
+    assert "NOT AS EXPECTED" not in good
+    bad = show(runs(tls=heard("tls", dropped=3)), reader())
+    assert "NOT AS EXPECTED" in bad
+    assert "dropped 3 packets" in bad
+
+
+def test_a_witness_that_disagrees_is_told() -> None:
+    doubts = Verdict(agreement=Agreement.DISAGREES, reason=Note(text="it heard more"))
+    told = sheets.wrong([(heard("tls"), doubts)], reader())
+    assert any("it heard more" in line.plain for line in told)
+
+
+TROUBLE = """
+import os
+from mailtap.demo import stage
+run = stage.run
+def troubled(scenario, *rest):
+    if scenario.name == "apop":
+        {trouble}
+    return run(scenario, *rest)
+stage.run = troubled
+"""
+
+
+@pytest.mark.parametrize(
+    ("rung", "trouble", "complaint"),
+    [
+        pytest.param(
+            "private-network", "raise RuntimeError('it is on fire')", "it is on fire", id="side by side"
+        ),
+        pytest.param(
+            "relay",
+            "from mailtap.servers import PortTaken; raise PortTaken('127.0.0.1', 110, None)",
+            "Port 110",
+            id="one after the other",
+        ),
+    ],
+)
+def test_one_failing_row_does_not_stop_the_others(
+    working_rungs: dict[str, str], rung: str, trouble: str, complaint: str
+) -> None:
+    if working_rungs[rung]:
+        pytest.skip(f"{rung} does not work here: {working_rungs[rung]}")
+    told = lessons.tell_with(
+        TROUBLE.format(trouble=trouble), "matrix", "--json", "--no-witness", "--rung", rung
+    )
+    assert told.code == 1
+    assert [summary["scenario"] for summary in told.objects] == NAMES
+    (bad,) = [summary for summary in told.objects if not summary["ok"]]
+    assert bad["scenario"] == "apop"
+    assert complaint in bad["problems"][0]
+    assert bad["leaked"] == {}
+
+
+def test_a_process_that_dies_takes_one_row_with_it(working_rungs: dict[str, str]) -> None:
+    if working_rungs["private-network"]:
+        pytest.skip(f"no private network here: {working_rungs['private-network']}")
+    told = lessons.tell_with(TROUBLE.format(trouble="os._exit(9)"), "matrix", "--no-witness")
+    assert told.code == 1
+    assert "has died" in told.out
+    assert told.out.count("NOT AS EXPECTED") == 1
+
+
+def test_json_is_one_summary_for_each_row_in_their_order() -> None:
+    for arguments in (["--json"], ["--format", "json"]):
+        told = lessons.tell("matrix", "--no-witness", *arguments)
+        assert (told.code, told.err) == (0, "")
+        assert [json.loads(line)["scenario"] for line in told.out.splitlines()] == NAMES
+
+
+def test_no_progress_is_shown_where_there_is_no_terminal() -> None:
+    told = lessons.tell("matrix", "--no-witness", "--format", "github")
+    assert (told.code, told.err) == (0, "")
