@@ -27,7 +27,7 @@ NOT_IN_A_TEST = {"make test", "make check"}
 
 def tree() -> set[str]:
     """Return what a wheel must hold: every module, and the data beside them."""
-    kept = {".py", ".typed", ".txt", ".mo"}
+    kept = {".py", ".typed", ".txt", ".html", ".mo"}
     return {
         f"mailtap/{path.relative_to(ROOT).as_posix()}"
         for package in PACKAGES
