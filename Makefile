@@ -18,7 +18,7 @@ STALE := $(if $(READY),,FORCE)
 .DELETE_ON_ERROR:
 SECONDS ?= 60
 PYTHONS ?= 3.11 3.12 3.13
-.PHONY: FORCE help demo test test-pythons fuzz bench check supported wheels lock catalogues format clean
+.PHONY: FORCE help demo test test-pythons fuzz bench check supported wheels lock catalogues pages format clean
 
 help:
 	@echo "The lesson:"
@@ -70,6 +70,10 @@ catalogues: $(VENV)/dev ## renew the translations' catalogues from the code
 
 supported: $(VENV)/dev ## renew the tables of docs/supported.md from the tests
 	$(BIN)/python tests/support/supported.py
+
+pages: $(VENV)/dev ## renew docs/scenarios.md, in each language, from the table
+	$(BIN)/mailtap demo list --format github --lang en > docs/scenarios.md
+	$(BIN)/mailtap demo list --format github --lang ja > docs/ja/scenarios.md
 
 wheels: $(VENV)/run ## fill wheels/ with all that an install without a network needs
 	$(PIP) download --quiet --dest wheels --require-hashes --requirement requirements/dev.txt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
@@ -12,6 +13,7 @@ from mailtap.demo.scenarios import BY_NAME, SCENARIOS
 from mailtap.demo.shell import Exit
 
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
 
     from mailtap.capture.language import Say
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.format = options.format or ("json" if options.json else "text")
     match options.what:
         case "list":
-            return _list(say)
+            return _list(options, say)
         case "doctor":
             from mailtap.demo import checkup  # noqa: PLC0415  # each door opens only its own room
 
@@ -89,16 +91,23 @@ def _parser(say: Say) -> Parser:
         "--no-witness", action="store_true", help=say("do not ask tshark for a second opinion")
     )
     parser.add_argument(
-        "--format", choices=FORMATS, help=say("how the matrix is shown (default: text; --json is json)")
+        "--format", choices=FORMATS, help=say("how matrix (and, as github, list) is shown; default: text")
     )
     return parser
 
 
-def _list(say: Say) -> int:
+def _list(options: Namespace, say: Say) -> int:
+    if options.format == "github":
+        from mailtap.demo.telling.handbook import handbook  # noqa: PLC0415
+
+        sys.stdout.buffer.write(handbook(SCENARIOS, say).encode())
+        return Exit.DONE
     console = shell.console()
     width = max(len(scenario.name) for scenario in SCENARIOS)
-    for scenario in SCENARIOS:
-        console.print(f"{scenario.name:{width}}  {say(scenario.title)}")
+    for group, rows in groupby(SCENARIOS, lambda row: row.group):
+        console.print(say(group), style="bold")
+        for row in rows:
+            console.print(f"  {row.name:{width}}  {say(row.title)}", soft_wrap=True)
     return Exit.DONE
 
 

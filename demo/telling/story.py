@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 from rich.text import Text
 
-from mailtap.capture.language import N_
 from mailtap.capture.model import Field
 from mailtap.demo.telling import dialogue, ending
 from mailtap.demo.telling.picture import picture
-from mailtap.demo.telling.words import PEOPLE
-from mailtap.servers import Security
+from mailtap.demo.telling.words import PEOPLE, SERVICE_NAMES
 
 if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
@@ -23,11 +21,6 @@ if TYPE_CHECKING:
 
 Part = list[Text]
 
-_SERVICE_NAMES: Final = {
-    Security.PLAIN: "{protocol}",
-    Security.STARTTLS: "{protocol} + STARTTLS",
-    Security.TLS: N_("{protocol} over SSL/TLS"),
-}
 _CONTENT: Final = (Field.BODY, Field.ATTACHMENT)
 
 
@@ -62,7 +55,7 @@ def heading(outcome: Outcome, reader: Reader) -> list[Text]:
 def _leg(outcome: Outcome, number: int, reader: Reader) -> Part:
     """Return one leg: its title, and all its conversations; contents that were shown before, only named."""
     leg = outcome.scenario.legs[number]
-    service = reader.say(_SERVICE_NAMES[leg.service.security], protocol=leg.service.protocol.upper())
+    service = reader.say(SERVICE_NAMES[leg.service.security], protocol=leg.service.protocol.upper())
     title = reader.say(
         "{number}. {who}: {service}, port {port}",
         number=number + 1,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
 from mailtap.demo.scenarios import Hop
+from mailtap.servers import Security
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,12 @@ PEOPLE: Final = {
     Hop.SUBMIT: N_("Hanako sends the mail"),
     Hop.RELAY: N_("Hanako's server passes the mail on"),
     Hop.FETCH: N_("Taro fetches the mail"),
+}
+
+SERVICE_NAMES: Final = {
+    Security.PLAIN: "{protocol}",
+    Security.STARTTLS: "{protocol} + STARTTLS",
+    Security.TLS: N_("{protocol} over SSL/TLS"),
 }
 
 PLACES: Final = {
