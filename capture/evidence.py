@@ -32,9 +32,10 @@ class ByteIndex:
 
     def add(self, item: Chunk | Gap) -> None:
         """Remember where a chunk came from, or that a gap came from nowhere."""
-        self._starts.append(item.offset)
-        self._packets.append(item.packet if isinstance(item, Chunk) else _NO_PACKET)
-        self._times.append(item.time_ns)
+        offset, _, packet, time_ns = item
+        self._starts.append(offset)
+        self._packets.append(packet if isinstance(item, Chunk) else _NO_PACKET)
+        self._times.append(time_ns)
         if len(self._starts) > _MOST:
             for column in (self._starts, self._packets, self._times):
                 del column[: _MOST // 2]

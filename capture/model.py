@@ -2,8 +2,8 @@
 
 packets -> segments -> chunks -> protocol events -> leaks
 
-The per-packet values (`Packet`, `Segment`, `Chunk`, `Gap`) are NamedTuples because a capture holds
-millions of them; everything else is a frozen dataclass.
+The values of which a capture holds millions (`Packet`, `Segment`, `Chunk`, `Gap`, `Span`) are NamedTuples;
+everything else is a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -131,8 +131,7 @@ class Gap(NamedTuple):
     time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The bytes [start, end) of one direction's stream of a flow."""
 
     direction: Direction

@@ -14,12 +14,13 @@ from mailtap.capture.protocols import Dialogue
 from mailtap.capture.reassembly import Reassembler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mailtap.capture.events import Event
     from mailtap.capture.model import Chunk, Flow
     from mailtap.capture.wire.connection import Connection, Heard
 
+_BOTH = len(Direction)
 _MOST_FLOWS = 1 << 16
 _MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
 
@@ -93,8 +94,8 @@ class Listener:
             if isinstance(heard, Note):
                 self._excused = self._excused or heard.damage
                 yield heard
-            else:
-                yield from self._take(heard)
+            elif told := self._take(heard):
+                yield from told
 
     def close(self) -> list[Leak | Note]:
         """Return what is known now that the capture has ended."""
@@ -110,13 +111,15 @@ class Listener:
         )
         return out
 
-    def _take(self, heard: Heard) -> list[Leak | Note]:
+    def _take(self, heard: Heard) -> Sequence[Leak | Note]:
         """Let a flow's ear hear, and return what it understood."""
         connection, direction, item = heard
         ear = self._ears.get(connection.number)
         if ear is None:
             ear = self._ears[connection.number] = _Ear(connection)
         events = ear.end(direction) if item is None else ear.hear(direction, item)
+        if not (events or ear.dialogue.finished or item is None):
+            return ()
         out: list[Leak | Note] = []
         for event in events:
             ear.told = True
@@ -126,7 +129,7 @@ class Listener:
             if self._logins_only and isinstance(event, MessageSeen | ServerNameSeen):
                 continue
             out += read_event(event, ear.index.locate, self._messages)
-        if ear.ended == len(Direction):
+        if ear.ended == _BOTH:
             self._farewell(ear, out)
         elif ear.dialogue.finished and ear.dialogue.protocol is None:
             self._reassembler.mute(connection)

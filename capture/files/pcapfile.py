@@ -93,13 +93,14 @@ def _records_at_hand(stream: ByteStream, layout: _Layout, link_type: int, number
     """Return the packets of the records that are there without reading more; `number` is the last one's."""
     new, unpack, size, unit = tuple.__new__, layout.record.unpack_from, layout.record.size, layout.unit
     data, at = stream.data, stream.at
-    last = len(data) - size
+    end = len(data)
+    last = end - size
     packets: list[Packet | Note] = []
     while at <= last:
         seconds, fraction, captured, length = unpack(data, at)
         start = at + size
         stop = start + captured
-        if stop > len(data) or captured > LONGEST_PACKET:
+        if stop > end or captured > LONGEST_PACKET:
             break
         at = stop
         number += 1

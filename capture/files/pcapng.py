@@ -114,12 +114,13 @@ def _packets_at_hand(reader: _Reader) -> list[Packet | Note]:
     """
     new, unpack, interfaces = tuple.__new__, reader.packet_block.unpack_from, reader.interfaces
     data, at, number = reader.stream.data, reader.stream.at, reader.number
-    last = len(data) - _LEAST_PACKET
+    end = len(data)
+    last = end - _LEAST_PACKET
     packets: list[Packet | Note] = []
     while at <= last:
         kind, length, interface, high, low, captured, original = unpack(data, at)
         start, stop = at + _PACKET_HEAD, at + length
-        if kind != _ENHANCED_PACKET or interface >= len(interfaces) or stop > len(data):
+        if kind != _ENHANCED_PACKET or interface >= len(interfaces) or stop > end:
             break
         if length % 4 or captured > length - _LEAST_PACKET or captured > LONGEST_PACKET:
             break

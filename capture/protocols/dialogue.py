@@ -35,6 +35,10 @@ class Dialogue:
 
     However the bytes are split, and however the two directions are interleaved, the events are the same.
     It says nothing about holes and missing halves as such: whoever feeds it knows of those.
+
+    Attributes:
+        protocol: what the flow speaks, once that is known.
+        finished: whether nothing that may follow can tell anything more.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -47,17 +51,12 @@ class Dialogue:
         self._talk = Talk(server_port)
         self._parser: Reading[None] | None = None
         self._waits_for: Direction | None = None
-        self._finished = False
+        self.finished = False
         self._first: Span | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing that may follow can tell anything more."""
-        return self._finished
 
     def feed(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
         """Take the next bytes of one direction, or the news that some are missing; return what they told."""
-        if self._finished:
+        if self.finished:
             return []
         if self._first is None and isinstance(item, Chunk):
             self._first = Span(direction, item.offset, item.offset + 1)  # however it was split
@@ -69,7 +68,7 @@ class Dialogue:
 
     def close(self, direction: Direction) -> list[Event]:
         """Say that one direction has ended; what was waiting for it is settled as best known."""
-        if self._finished:
+        if self.finished:
             return []
         self._talk.stream(direction).close()
         return self._go_on(direction)
@@ -81,8 +80,9 @@ class Dialogue:
             self._step()
         if self._parser is not None:
             self._give_up_waiting()
-        events = self._talk.events
-        self._talk.events = []
+        if not self._talk.events:
+            return []
+        events, self._talk.events = self._talk.events, []
         return events
 
     def _recognise(self) -> None:
@@ -130,7 +130,7 @@ class Dialogue:
 
     def _finish(self) -> None:
         """Let go of everything: the rest of the flow is of no interest."""
-        self._finished = True
+        self.finished = True
         self._parser = None
         events = self._talk.events
         self._talk = Talk(self._talk.port)

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from mailtap.capture.model import Chunk, Direction, Gap, Span
 
 T = TypeVar("T")
+_new = tuple.__new__  # a NamedTuple's own constructor takes three times as long
 Reading: TypeAlias = Generator[Direction | None, None, T]
 """A read in progress: yields the direction it waits for (None: either), returns what it read."""
 
@@ -57,7 +58,7 @@ class Line(NamedTuple):
         """Return the span of `text[start:end]`; where that is empty, of what stands there instead."""
         stop = self.span.start + (len(self.text) if end is None else end)
         at = self.span.start + min(start, len(self.text))
-        return Span(self.span.direction, at, stop if at < stop else self.span.end)
+        return _new(Span, (self.span.direction, at, stop if at < stop else self.span.end))
 
 
 class Block(NamedTuple):
@@ -114,27 +115,32 @@ class Stream:
 
     def push(self, item: Chunk | Gap) -> bool:
         """Take the next bytes, or the news that some are missing; return whether a read may go on now."""
-        if self._abandoned:
+        if self.hole is not None or self._abandoned or isinstance(item, Gap):
+            self._push_later(item)
             return True
-        if self.hole is not None:
-            self._later.append(item)
-            self._waiting += len(item.data) if isinstance(item, Chunk) else 0
-            return True
-        if isinstance(item, Gap):
-            self.hole = item
-            return True
+        offset, new, packet, _ = item
         data = self._data
         before = len(data)
         if not before:
-            self._offset = item.offset
+            self._offset = offset
             self._starts.clear()
             self._packets.clear()
-        self._starts.append(item.offset)
-        self._packets.append(item.packet)
-        data += item.data
-        return len(data) >= self._enough or (
-            self._mark is not None and data.find(self._mark, max(before - _TAIL, 0)) >= 0
+        self._starts.append(offset)
+        self._packets.append(packet)
+        data += new
+        return before + len(new) >= self._enough or (
+            self._mark is not None and data.find(self._mark, before - _TAIL if before > _TAIL else 0) >= 0
         )
+
+    def _push_later(self, item: Chunk | Gap) -> None:
+        """Keep a hole, or what stands behind one."""
+        if self._abandoned:
+            return
+        if self.hole is not None:
+            self._later.append(item)
+            self._waiting += len(item.data) if isinstance(item, Chunk) else 0
+        elif isinstance(item, Gap):
+            self.hole = item
 
     def _until(self, enough: int, mark: bytes | None = None) -> Direction:
         """Return what to yield to wait for that many bytes, or for a mark of up to four."""
@@ -185,7 +191,8 @@ class Stream:
         strict = text.endswith(b"\r\n")
         overlong = overlong or len(text) > LINE_LIMIT
         text = b"" if overlong else text[:-2] if strict else text.removesuffix(b"\n")
-        return Line(text, Span(self.direction, start, self._offset), packet, strict, overlong)
+        span = _new(Span, (self.direction, start, self._offset))
+        return _new(Line, (text, span, packet, strict, overlong))
 
     def body(self, *, strict: bool) -> Reading[Block]:
         """Read lines up to a lone dot, and undo dot-stuffing (RFC 5321, section 4.5.2; RFC 1939, section 3).
@@ -279,8 +286,7 @@ class Stream:
         taken = bytes(self._data[:size])
         del self._data[:size]
         self._offset += size
-        passed = bisect_right(self._starts, self._offset) - 1
-        if passed > 0:
+        if len(self._starts) > 1 and (passed := bisect_right(self._starts, self._offset) - 1) > 0:
             del self._starts[:passed]
             del self._packets[:passed]
         return taken

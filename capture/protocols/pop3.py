@@ -63,16 +63,16 @@ class _Session:
 
     def command(self, line: Line, verb: bytes, argument: bytes) -> Reading[bool]:
         """Listen to one command and its reply; return whether TLS begins."""
-        value = Heard(argument, (line.part(len(verb) + 1),))
         if verb == b"AUTH" and (begun := sasl.opening(line, 1)):
             yield from sasl.exchange(self.talk, Protocol.POP3, begun, self._sasl_answer)
             return False
         reply = yield from self.talk.answer(line)
         accepted = _verdict(reply)
         if verb == b"USER":
-            self.user, self.user_accepted = value, accepted
+            self.user, self.user_accepted = _argument(line, verb, argument), accepted
         elif verb == b"PASS":
-            self._login("USER/PASS", line, accepted=accepted, username=self.user, password=value)
+            password = _argument(line, verb, argument)
+            self._login("USER/PASS", line, accepted=accepted, username=self.user, password=password)
             self.user = None
         elif verb == b"APOP":
             self._apop(line, argument, accepted=accepted)
@@ -143,6 +143,10 @@ class _Session:
                 limited=block.limited,
             )
         )
+
+
+def _argument(line: Line, verb: bytes, argument: bytes) -> Heard:
+    return Heard(argument, (line.part(len(verb) + 1),))
 
 
 def _verdict(reply: Line | None) -> bool | None:

@@ -43,7 +43,10 @@ class Talk:
             start: what a command begins with, to find the first one behind a hole.
         """
         while True:
-            if TLS_RECORD.match((yield from self.client.peek(3))):
+            # Read a byte first: a TLS record may never have a line's end.
+            if (self.client.ahead(1) or (yield from self.client.peek(1))) == b"\x16" and TLS_RECORD.match(
+                (yield from self.client.peek(3))
+            ):
                 return None
             line = yield from self.client.line()
             if line is not None:
