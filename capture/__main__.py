@@ -7,6 +7,7 @@ import shutil
 import sys
 from argparse import BooleanOptionalAction
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -19,6 +20,7 @@ from mailtap.capture.model import Field, Leak, Note
 from mailtap.capture.options import Parser, reader_language
 from mailtap.capture.pipeline import Listener, listen
 from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter, TablePrinter
+from mailtap.capture.progress import Bar, Beside, is_long
 from mailtap.capture.report import printable
 from mailtap.capture.sinks import SinkError
 from mailtap.capture.sources import read
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from mailtap.capture.live import LiveCapture
     from mailtap.capture.model import Mail, Packet
     from mailtap.capture.printer import Printer
+    from mailtap.capture.sources import Readable
 
 DONE, DAMAGED, USAGE, CANNOT_LISTEN, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -211,11 +214,11 @@ class _Run:
 
     def _file(self, name: str) -> bool:
         """Tell what leaks in one file; return whether it could be read."""
-        source = sys.stdin.buffer if name == _STDIN else name
-        printer = self._printer(name)
         try:
-            for item in listen(read(source), self._on_mail(name), logins_only=self._options.logins):
-                self._show(item, printer, name)
+            with self._source(name) as source:
+                printer = self._printer(name, source)
+                for item in listen(read(source), self._on_mail(name), logins_only=self._options.logins):
+                    self._show(item, printer, name)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -225,7 +228,23 @@ class _Run:
         printer.end()
         return True
 
-    def _printer(self, name: str) -> Printer:
+    @contextmanager
+    def _source(self, name: str) -> Iterator[Readable]:
+        """Open a file, with a bar where it is long and somebody watches."""
+        if name == _STDIN:
+            yield sys.stdin.buffer
+            return
+        # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
+        with Path(name).open("rb", buffering=0) as file:
+            # Lines that come as they are heard show themselves that something goes on.
+            lines = self._options.json and sys.stdout.isatty()
+            if lines or not (sys.stderr.isatty() and is_long(file)):
+                yield file
+            else:
+                with Bar(file, printable(Path(name).name)) as bar:
+                    yield bar
+
+    def _printer(self, name: str, source: Readable | None = None) -> Printer:
         """Return what prints the leaks of one file; of a stream, they are printed as they come."""
         options = self._options
         if options.json:
@@ -235,8 +254,9 @@ class _Run:
             return LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask, nothing=nothing)
         heading = f"== {printable(name)}" if len(options.files) > 1 else ""
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+        out = Beside(sys.stdout, source) if isinstance(source, Bar) and sys.stdout.isatty() else sys.stdout
         return TablePrinter(
-            sys.stdout, sys.stderr, self._say, heading, mask=options.mask, width=width, nothing=nothing
+            out, sys.stderr, self._say, heading, mask=options.mask, width=width, nothing=nothing
         )
 
     def _listener(self) -> Listener:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Leak, Note
@@ -20,6 +20,19 @@ NO_LOGIN = N_("No login leaked that this listener can hear; messages were not lo
 UNREAD = N_("What could be read of it shows no leak; the rest was not read.")
 
 
+class Out(Protocol):
+    """What is printed to: a text stream, or what stands before one."""
+
+    def write(self, text: str, /) -> int:
+        """Write a text."""
+
+    def flush(self) -> None:
+        """Write what is still held back."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+
+
 class Printer(Protocol):
     """Takes what was heard, in the order in which it became known."""
 
@@ -33,7 +46,7 @@ class Printer(Protocol):
 class JsonPrinter:
     """Prints one JSON object a line, at once."""
 
-    def __init__(self, out: TextIO, file: str | None, *, mask: bool) -> None:
+    def __init__(self, out: Out, file: str | None, *, mask: bool) -> None:
         """Name `file` in each object, where there is one."""
         self._out = out
         self._file = file
@@ -50,7 +63,7 @@ class JsonPrinter:
 class LinePrinter:
     """Prints leaks as they become known, one a line; notes to another stream."""
 
-    def __init__(self, out: TextIO, aside: TextIO, say: Say, *, mask: bool, nothing: str = NOTHING) -> None:
+    def __init__(self, out: Out, aside: Out, say: Say, *, mask: bool, nothing: str = NOTHING) -> None:
         """Say `nothing` where nothing leaked."""
         self._nothing = nothing
         self._out = out
@@ -80,8 +93,8 @@ class TablePrinter:
 
     def __init__(  # noqa: PLR0913  # all of it is where and how to print
         self,
-        out: TextIO,
-        aside: TextIO,
+        out: Out,
+        aside: Out,
         say: Say,
         heading: str,
         *,
@@ -139,7 +152,7 @@ class TablePrinter:
         self._leaks = []
 
 
-def _apart(out: TextIO, aside: TextIO) -> tuple[TextIO, ...]:
+def _apart(out: Out, aside: Out) -> tuple[Out, ...]:
     """Return both streams, or one where both lead to the same place: nobody needs to be told twice."""
     try:
         same = os.path.sameopenfile(out.fileno(), aside.fileno())

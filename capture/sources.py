@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 from mailtap.capture.files.bytestream import GZIP_MAGIC, ByteStream, Gunzip
 from mailtap.capture.files.pcapfile import LAYOUTS, damaged, read_pcap
@@ -23,13 +23,20 @@ if TYPE_CHECKING:
 _MAGIC_SIZE = 4
 
 
-def read(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Packet | Note]:
+class Readable(Protocol):
+    """What is open for reading, such as a binary file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, none only at the end."""
+
+
+def read(source: str | os.PathLike[str] | Readable) -> Iterator[Packet | Note]:
     """Yield the packets of a capture file as they come, and a note where it is damaged.
 
     Nothing is read ahead: a packet that has come through a pipe is yielded before the next read.
 
     Args:
-        source: a path, or a binary file to read from where it stands; the latter is not closed.
+        source: a path, or an open file to read from where it stands; the latter is not closed.
 
     Raises:
         OSError: the file cannot be opened or read.
@@ -38,7 +45,7 @@ def read(source: str | os.PathLike[str] | BinaryIO) -> Iterator[Packet | Note]:
     return chain.from_iterable(_handfuls(source))
 
 
-def _handfuls(source: str | os.PathLike[str] | BinaryIO) -> Iterator[list[Packet | Note]]:
+def _handfuls(source: str | os.PathLike[str] | Readable) -> Iterator[list[Packet | Note]]:
     """Yield the packets that are there at one read together."""
     if isinstance(source, (str, os.PathLike)):
         # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
@@ -48,7 +55,7 @@ def _handfuls(source: str | os.PathLike[str] | BinaryIO) -> Iterator[list[Packet
         yield from _read(_take_from(source))
 
 
-def _take_from(file: BinaryIO) -> Callable[[int], bytes]:
+def _take_from(file: Readable) -> Callable[[int], bytes]:
     """Return the read that waits for some bytes only, not for all (`read` of a buffered pipe does)."""
     take: Callable[[int], bytes] = getattr(file, "read1", file.read)
     return take

@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import wire
 from wcwidth import wcswidth
 
+from mailtap.capture import progress
 from mailtap.capture.__main__ import main
 
 if TYPE_CHECKING:
@@ -298,6 +300,73 @@ def test_leaks_on_standard_input_come_before_its_end(capture: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send an interrupt to one process")
+def long_capture(path: Path) -> Path:
+    """Write a capture that is long enough for a bar: a session, and frames of no known kind."""
+    heard = wire.conversation(PLAIN)
+    junk = heard[-1]._replace(data=bytes(60_000), length=60_000)
+    path.write_bytes(wire.pcap(heard))
+    with path.open("ab") as file:
+        file.write(wire.pcap([junk] * 8)[24:] * (progress.LONG // 480_000 + 1))
+    return path
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
+@pytest.mark.parametrize(
+    ("arguments", "errors_on", "output_on", "bar"),
+    [
+        pytest.param([], "terminal", "pipe", True, id="a terminal"),
+        pytest.param([], "terminal", "terminal", True, id="a terminal for both"),
+        pytest.param(["--json"], "terminal", "pipe", True, id="lines into a pipe"),
+        pytest.param(["--json"], "terminal", "terminal", False, id="lines on the same terminal"),
+        pytest.param([], "pipe", "pipe", False, id="a pipe"),
+        pytest.param(["--json"], "pipe", "terminal", False, id="errors in a pipe"),
+    ],
+)
+def test_a_long_file_shows_a_bar_on_a_terminal_only(
+    arguments: list[str], errors_on: str, output_on: str, bar: bool, tmp_path: Path
+) -> None:
+    path = long_capture(tmp_path / "long.pcap")
+    command = [sys.executable, "-m", "mailtap.capture", *arguments, str(path)]
+    shown, there = run_on(command, {"stdout": output_on, "stderr": errors_on})
+    assert (b"100%" in shown) is bar
+    assert b"tanstaaf" in there
+    if errors_on == "terminal" and output_on == "pipe":
+        assert b"%" not in there
+
+
+def run_on(command: list[str], where: dict[str, str]) -> tuple[bytes, bytes]:
+    """Run a program, its streams on a terminal or a pipe; return what came on errors', and on output's."""
+    ends: dict[str, int] = {}
+    files = {name: os.openpty() if kind == "terminal" else os.pipe()[::-1] for name, kind in where.items()}
+    for name, (one, two) in files.items():
+        terminal = where[name] == "terminal"
+        ends[name] = one if terminal else two
+        files[name] = (ends[name], two if terminal else one)
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, env=environment, **{name: files[name][1] for name in files}
+    ) as program:
+        for _, into in files.values():
+            os.close(into)
+        told = dict.fromkeys(ends, b"")
+        with ThreadPoolExecutor(2) as readers:
+            told |= dict(zip(ends, readers.map(drained, ends.values()), strict=True))
+        assert program.wait(60) == 0
+    return told["stderr"], told["stdout"]
+
+
+def drained(end: int) -> bytes:
+    """Return all that comes out of a pipe or a terminal."""
+    parts = []
+    try:
+        while data := os.read(end, 65_536):
+            parts.append(data)
+    except OSError:  # how a terminal ends
+        pass
+    os.close(end)
+    return b"".join(parts)
+
+
 def test_an_interrupt_ends_with_130_and_no_traceback(capture: Path) -> None:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen([*COMMAND, "-"], **pipes, env=environment()) as process:

@@ -1,0 +1,93 @@
+"""Shows on a terminal how far a long capture file has been read (rich)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, BinaryIO, Self, TextIO
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import Progress
+
+LONG = 32 << 20
+"""Bytes from which on a file is worth a bar; a shorter one is read before it could be looked at."""
+
+_STEPS = 100
+
+
+def is_long(file: BinaryIO) -> bool:
+    """Return whether a file is one whose length is known and worth a bar."""
+    state = os.fstat(file.fileno())
+    return stat.S_ISREG(state.st_mode) and state.st_size >= LONG
+
+
+class Beside:
+    """A text stream to the same terminal: the bar makes way for what is written."""
+
+    def __init__(self, stream: TextIO, bar: Bar) -> None:
+        self._stream = stream
+        self._bar = bar
+
+    def write(self, text: str) -> int:
+        """Write once the bar is away."""
+        self._bar.hide()
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """Return the stream's descriptor."""
+        return self._stream.fileno()
+
+
+class Bar:
+    """A bar on standard error that moves on as a file is read, and is gone at the end."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        """Prepare to read `file`, which is called `name`."""
+        self._file = file
+        self._name = name
+        self._size = os.fstat(file.fileno()).st_size
+        self._read = self._shown = 0
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        from rich.console import Console  # noqa: PLC0415  # a tenth of a second, for long files only
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._progress.add_task(self._name, total=self._size)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.hide()
+
+    def read(self, size: int, /) -> bytes:
+        """Read from the file, and show how far it is."""
+        data = self._file.read(size)
+        self._read += len(data)
+        if self._progress is not None and (self._read - self._shown) * _STEPS >= self._size:
+            self._shown = self._read
+            self._progress.start()
+            self._progress.update(self._progress.task_ids[0], completed=self._read, refresh=True)
+        return data
+
+    def hide(self) -> None:
+        """Take the bar away, so that something else can be written; the next step brings it back."""
+        if self._progress is not None:
+            self._progress.stop()
