@@ -29,6 +29,8 @@ class Section(NamedTuple):
 SECTIONS = {
     "captures": Section("bench.race", "capture files: Mailtap and what a user would pick instead"),
     "live": Section("bench.live", "live: each engine under load, with tcpdump beside them (Linux)"),
+    "servers": Section("bench.servers", "the toy servers: a crowd at once"),
+    "lessons": Section("bench.lessons", "the lessons as whole processes"),
 }
 """What can be measured, in the order in which it is; the name is also the document's mark."""
 

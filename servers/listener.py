@@ -10,7 +10,10 @@ import socket
 from contextlib import suppress
 from typing import Final
 
-BACKLOG: Final = 128
+# Connections that wait to be accepted; the system takes as many as it can. A client whose last ACK finds
+# the queue full may wait for its greeting for ever: with SYN cookies (RFC 4987, section 3.6) nobody
+# remembers it.
+BACKLOG: Final = 4096
 
 
 class ServersError(Exception):

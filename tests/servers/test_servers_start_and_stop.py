@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -30,6 +31,7 @@ from mailtap.servers import (
     runner,
 )
 from mailtap.servers import listener as listener_module
+from mailtap.servers.listener import listen
 
 SMTP = Service(protocol=ServerProtocol.SMTP, security=Security.PLAIN)
 POP3 = Service(protocol=ServerProtocol.POP3, security=Security.PLAIN)
@@ -336,3 +338,11 @@ def test_account_of_another_alphabet_logs_in():
         assert peer.ask("USER 梅".encode()).startswith(b"+OK")
         assert peer.ask("PASS うめ".encode()).startswith(b"+OK")
         peer.ask(b"QUIT")
+
+
+def test_a_crowd_that_nobody_has_accepted_yet_can_connect() -> None:
+    with listen("127.0.0.1", 0) as listening, contextlib.ExitStack() as crowd:
+        for _ in range(300):
+            crowd.enter_context(socket.create_connection(listening.getsockname(), timeout=20))
+        for _ in range(300):
+            crowd.enter_context(listening.accept()[0])
