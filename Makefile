@@ -52,7 +52,7 @@ bench: $(VENV)/dev ## measure, beside other tools, and write docs/performance.md
 	$(PIP) install --quiet --require-hashes --requirement requirements/bench.txt
 	$(BIN)/python -m bench $(ARGS)
 
-check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues
+check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues, what listening may cost
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@mkdir -p build/types/mailtap
@@ -60,6 +60,7 @@ check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tests/support/catalogues.py check
+	$(BIN)/python -m bench.guards
 
 format: $(VENV)/dev ## format the code
 	$(BIN)/ruff check --fix .

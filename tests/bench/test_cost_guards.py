@@ -1,0 +1,20 @@
+"""The guards of `make check`: they count the same each time, and notice what costs more."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import guards
+from mailtap.capture.protocols.lines import Stream
+
+
+@pytest.mark.parametrize("row", guards.ROWS, ids=lambda row: row.what)
+def test_a_count_is_the_same_each_time(row: guards.Row) -> None:
+    assert guards.cost(row)[0] == guards.cost(row)[0]
+
+
+def test_a_parser_that_wakes_at_each_packet_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (row,) = (row for row in guards.ROWS if "middle" in row.what)
+    push = Stream.push
+    monkeypatch.setattr(Stream, "push", lambda stream, item: push(stream, item) or True)
+    assert guards.cost(row)[0] > row.calls
