@@ -41,6 +41,7 @@ class Parser(argparse.ArgumentParser):
             return _Formatter(prog, say("usage: "))
 
         super().__init__(add_help=False, allow_abbrev=False, formatter_class=formatter, **settings)
+        self._prefix = say("usage: ")
         self._positionals.title = say("to name")
         self._optionals.title = say("options")
         self.add_argument("-h", "--help", action="help", help=say("show this help and exit"))
@@ -49,6 +50,12 @@ class Parser(argparse.ArgumentParser):
             choices=language.LANGUAGES,
             help=say("language of everything people read (default: from LANG)"),
         )
+
+    def parse_in_any_order(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse a command line in which names and options may be mixed."""
+        # Before Python 3.13, argparse cuts the usage after its own, English prefix.
+        self.usage = self.format_usage().removeprefix(self._prefix).rstrip("\n")
+        return self.parse_intermixed_args(arguments)
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

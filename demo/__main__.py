@@ -24,15 +24,22 @@ FILES: Final = {
     "--wordlist": N_("words to guess passwords with, one a line"),
 }
 FORMATS: Final = ("text", "github", "html", "json")
+_PAIR: Final = 2
+SHAPES: Final = {"matrix": FORMATS, "list": ("text", "github")}  # all else is text or JSON
 EXAMPLES: Final = N_("""\
 what to run:
   SCENARIO                 one scenario, told as a story (named by list)
   list                     the scenarios
   matrix                   every scenario, and a table of what each still leaks
+  compare ONE OTHER        two scenarios side by side
   doctor                   what this machine can do, and what is missing
 
 examples:
   mailtap demo plain       a password and a mail fall off the wire
+  mailtap demo compare plain tls
+                           the screen to leave up
+  mailtap demo matrix --format html > matrix.html
+                           the table as a page
   mailtap demo tls --pcap closed.pcap --keys open.pcapng
                            the same capture twice, opaque and readable
   mailtap demo apop --wordlist words.txt
@@ -47,8 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `mailtap demo` and return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     say = shell.speak(given)
-    options = _parser(say).parse_args(given)
+    parser = _parser(say)
+    options = parser.parse_in_any_order(given)
     options.format = options.format or ("json" if options.json else "text")
+    options.json = options.format == "json"
+    problem = _problem(options, say)
+    if problem:
+        parser.error(problem)
     match options.what:
         case "list":
             return _list(options, say)
@@ -56,10 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from mailtap.demo import checkup  # noqa: PLC0415  # each door opens only its own room
 
             return checkup.main(options, say)
-        case "matrix":
-            from mailtap.demo import overview  # noqa: PLC0415
-
-            return overview.show(SCENARIOS, options, say)
+        case "matrix" | "compare":
+            return _together(options, say)
         case name if name in BY_NAME:
             from mailtap.demo import lesson  # noqa: PLC0415
 
@@ -75,7 +85,8 @@ def _parser(say: Say) -> Parser:
         description=say("Send and fetch a mail on this machine, listen on the wire, and tell what leaked."),
         epilog=say(EXAMPLES),
     )
-    parser.add_argument("what", metavar="SCENARIO", help=say("a scenario, or list, matrix, doctor"))
+    parser.add_argument("what", metavar="SCENARIO", help=say("a scenario, or list, matrix, compare, doctor"))
+    parser.add_argument("rows", metavar="ROW", nargs="*", help=say("for compare: the two scenarios"))
     shell.add_reading_options(parser, say)
     for option, text in FILES.items():
         parser.add_argument(option, metavar="FILE", help=say(text))
@@ -91,9 +102,20 @@ def _parser(say: Say) -> Parser:
         "--no-witness", action="store_true", help=say("do not ask tshark for a second opinion")
     )
     parser.add_argument(
-        "--format", choices=FORMATS, help=say("how matrix (and, as github, list) is shown; default: text")
+        "--format", choices=FORMATS, help=say("how matrix and list are shown (default: text)")
     )
     return parser
+
+
+def _problem(options: Namespace, say: Say) -> str | None:
+    """Return what is wrong with a command line, in the reader's language; None where nothing is."""
+    if options.what == "compare" and not len(set(options.rows)) == len(options.rows) == _PAIR:
+        return say("compare takes two different scenarios, as in: mailtap demo compare plain tls")
+    if options.what != "compare" and options.rows:
+        return say("only compare takes more than one scenario")
+    if options.format not in SHAPES.get(options.what, ("text", "json")):
+        return say("{what} cannot be shown as {format}", what=options.what, format=options.format)
+    return None
 
 
 def _list(options: Namespace, say: Say) -> int:
@@ -109,6 +131,17 @@ def _list(options: Namespace, say: Say) -> int:
         for row in rows:
             console.print(f"  {row.name:{width}}  {say(row.title)}", soft_wrap=True)
     return Exit.DONE
+
+
+def _together(options: Namespace, say: Say) -> int:
+    """Run several rows: those named, or all."""
+    names = options.rows or list(BY_NAME)
+    unknown = [name for name in names if name not in BY_NAME]
+    if unknown:
+        return _unknown(unknown[0], say)
+    from mailtap.demo import overview  # noqa: PLC0415
+
+    return overview.show([BY_NAME[name] for name in names], options, say)
 
 
 def _unknown(name: str, say: Say) -> int:

@@ -1,4 +1,4 @@
-"""The command `mailtap demo matrix`: runs every row, and shows in one table what each still leaks."""
+"""The commands `mailtap demo matrix` and `compare`: run several rows, and show them in one view."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def show(scenarios: Sequence[Scenario], options: Namespace, say: Say) -> int:
-    """Run the rows, show the matrix, and return the exit code.
+    """Run the rows, show them together, and return the exit code.
 
     Args:
         scenarios: the rows.
@@ -92,14 +92,16 @@ def _print_summary(each: Surveyed) -> None:
 
 
 def _print(surveyed: Sequence[Surveyed], options: Namespace, say: Say) -> None:
-    from mailtap.demo.telling import sheets  # noqa: PLC0415  # rich and tabulate
+    from mailtap.demo.telling import comparison, sheets  # noqa: PLC0415  # rich and tabulate
     from mailtap.demo.telling.tellers import Narrator  # noqa: PLC0415
 
+    # Lines of text are hard to read where they are long; columns are not.
     console = shell.console(widest=shell.WIDEST_TABLE)
     reader = Reader(say, console.width, options.mask)
     runs = [(each.outcome, each.verdict) for each in surveyed]
     if options.format == "text":
-        Narrator(console, reader, step=options.step).tell(sheets.text(runs, reader))
+        parts = {"matrix": sheets.text, "compare": comparison.comparison}
+        Narrator(console, reader, step=options.step).tell(parts[options.what](runs, reader))
         return
     pages = {"github": sheets.github, "html": sheets.html}
     sys.stdout.buffer.write(pages[options.format](runs, reader).encode())
