@@ -119,6 +119,13 @@ def _parser(say: Say) -> Parser:
     parser.add_argument(
         "--logins", action="store_true", help=say("logins only: messages are passed over, which is faster")
     )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        default=1,
+        help=say("with --json: read so many files at once; what is told stays the same"),
+    )
     parser.add_argument("--mask", action="store_true", help=say("passwords, tokens and digests as stars"))
     parser.add_argument(
         "--save",
@@ -177,10 +184,19 @@ class _Run:
 
     def _files(self) -> int:
         """Tell what leaks in all files, and return the exit code."""
+        if self._options.jobs > 1 and len(self._options.files) > 1:
+            return self._at_once()
         readable = [self._file(name) for name in self._options.files]
         if not all(readable):
             return USAGE
         return DAMAGED if self._damage else DONE
+
+    def _at_once(self) -> int:
+        """Tell the same, several files being read at once."""
+        from mailtap.capture.jobs import tell  # noqa: PLC0415  # only when used
+
+        codes = set(tell(self._options))
+        return next((code for code in (INTERRUPTED, USAGE, DAMAGED) if code in codes), max(map(abs, codes)))
 
     def _problem(self) -> str:
         """Return what is wrong with the arguments; empty where nothing is."""
@@ -191,6 +207,8 @@ class _Run:
             return N_("Give capture files to read, - for standard input, or --live. See --help.")
         if options.logins and options.save is not None:
             return N_("--save keeps messages, which --logins passes over. Give one of the two.")
+        if options.jobs > 1 and (not options.json or options.save is not None):
+            return N_("--jobs reads several files at once: give it with --json, and without --save.")
         if options.files.count(_STDIN) > 1:
             return N_("Standard input can be read once only.")
         return ""
@@ -311,9 +329,8 @@ class _Run:
         printer, listener = self._printer(_LIVE), self._listener()
 
         def hear(some: Iterable[Packet]) -> None:
-            for packet in some:
-                for item in listener.feed(packet):
-                    self._show(item, printer, _LIVE)
+            for item in listener.hear(some):
+                self._show(item, printer, _LIVE)
 
         with interruptible() as interrupted:  # no login is lost because Ctrl-C fell into the middle of it
             hear(packets.until(interrupted))

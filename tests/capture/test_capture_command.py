@@ -217,6 +217,7 @@ def test_why_nothing_was_heard_stands_below_the_table_and_aside(tmp_path: Path) 
         pytest.param(["--live", "x.pcap"], "not both", id="live and files"),
         pytest.param(["-", "-"], "once only", id="standard input twice"),
         pytest.param(["--save", "x", "--logins", "x.pcap"], "one of the two", id="save and logins only"),
+        pytest.param(["--jobs", "2", "x.pcap", "y.pcap"], "give it with --json", id="jobs without lines"),
         pytest.param(["--wordlist", "/absent", "x.pcap"], "/absent", id="no word list"),
     ],
 )
@@ -365,6 +366,27 @@ def drained(end: int) -> bytes:
         pass
     os.close(end)
     return b"".join(parts)
+
+
+def test_jobs_tell_the_same_in_the_same_order(tmp_path: Path) -> None:
+    names = []
+    for number, turns in enumerate([PLAIN, apop("secret"), [], mail_session(login=True)]):
+        names.append(str(tmp_path / f"{number}.pcap"))
+        whole = wire.pcap(wire.conversation(turns))
+        (tmp_path / f"{number}.pcap").write_bytes(whole[:-9] if number == 3 else whole)
+    names.insert(3, str(tmp_path / "absent.pcap"))
+    runs = [
+        subprocess.run(
+            [sys.executable, "-m", "mailtap.capture", "--lang", "en", "--json", *more, *names],
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        for more in ([], ["--jobs", "3"])
+    ]
+    one, several = runs
+    assert one.stdout.count(b"tanstaaf") == 2
+    assert (one.returncode, one.stdout, one.stderr) == (several.returncode, several.stdout, several.stderr)
 
 
 def test_an_interrupt_ends_with_130_and_no_traceback(capture: Path) -> None:
