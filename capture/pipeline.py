@@ -9,7 +9,7 @@ from mailtap.capture.decode import Decoder
 from mailtap.capture.events import MessageSeen, ServerNameSeen
 from mailtap.capture.evidence import FlowIndex
 from mailtap.capture.leaks import read_event
-from mailtap.capture.model import Direction, Gap, Leak, Mail, Note, Packet
+from mailtap.capture.model import Chunk, Direction, Gap, Leak, Mail, Note, Packet
 from mailtap.capture.protocols import Dialogue
 from mailtap.capture.reassembly import Reassembler
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mailtap.capture.events import Event
-    from mailtap.capture.model import Chunk, Flow
+    from mailtap.capture.model import Flow
     from mailtap.capture.wire.connection import Connection, Heard
 
 _BOTH = len(Direction)
+_MOST_HELD = 128 << 20  # twice the largest message
 _MOST_FLOWS = 1 << 16
 _MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
 
@@ -66,14 +67,23 @@ class Listener:
             first 65,536 of them.
     """
 
-    def __init__(self, on_mail: Callable[[Mail], None] | None = None, *, logins_only: bool = False) -> None:
+    def __init__(
+        self,
+        on_mail: Callable[[Mail], None] | None = None,
+        *,
+        logins_only: bool = False,
+        most_held: int = _MOST_HELD,
+    ) -> None:
         """Start listening.
 
         Args:
             on_mail: called with each message, before its leaks are returned.
             logins_only: whether to pass over messages and the names of TLS servers.
+            most_held: how many bytes of what is not complete may wait in all flows together.
         """
         self._on_mail = on_mail
+        self._most_held = most_held
+        self._unweighed = 0  # bytes heard since it was last looked at what is held
         self._logins_only = logins_only
         self.flows: list[Flow] = []
         self._messages = 0
@@ -118,9 +128,22 @@ class Listener:
         if ear is None:
             ear = self._ears[connection.number] = _Ear(connection)
         events = ear.end(direction) if item is None else ear.hear(direction, item)
-        if not (events or ear.dialogue.finished or item is None):
+        if isinstance(item, Chunk):
+            self._unweighed += len(item.data)
+        if not (events or ear.dialogue.finished or item is None or self._unweighed > self._most_held):
             return ()
-        out: list[Leak | Note] = []
+        out = self._relieve() if self._unweighed > self._most_held else []
+        self._read(ear, events, out)
+        if ear.ended == _BOTH:
+            self._farewell(ear, out)
+        elif ear.dialogue.finished and ear.dialogue.protocol is None:
+            self._reassembler.mute(connection)
+            self._decoder.ignore(connection.ends)
+            self._farewell(ear, out)
+        return out
+
+    def _read(self, ear: _Ear, events: list[Event], out: list[Leak | Note]) -> None:
+        """Add to `out` what events tell."""
         for event in events:
             ear.told = True
             if isinstance(event, MessageSeen):
@@ -129,12 +152,19 @@ class Listener:
             if self._logins_only and isinstance(event, MessageSeen | ServerNameSeen):
                 continue
             out += read_event(event, ear.index.locate, self._messages)
-        if ear.ended == _BOTH:
-            self._farewell(ear, out)
-        elif ear.dialogue.finished and ear.dialogue.protocol is None:
-            self._reassembler.mute(connection)
-            self._decoder.ignore(connection.ends)
-            self._farewell(ear, out)
+
+    def _relieve(self) -> list[Leak | Note]:
+        """Keep what all flows hold within its bound: those that hold most are given up."""
+        self._unweighed = 0
+        out: list[Leak | Note] = []
+        ears = sorted(self._ears.values(), key=lambda ear: ear.dialogue.held)
+        held = sum(ear.dialogue.held for ear in ears)
+        while held > self._most_held:
+            ear = ears.pop()
+            held -= ear.dialogue.held
+            protocol = ear.dialogue.protocol
+            self._read(ear, ear.dialogue.give_up(), out)
+            out.append(silence.of_surfeit(ear.connection.flow, protocol, ear.index.last_packet()))
         return out
 
     def _hand_out(self, event: MessageSeen) -> None:

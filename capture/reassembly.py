@@ -208,7 +208,7 @@ class Reassembler:
         """End the quarter of all open connections that have been silent longest."""
         silent = sorted(self._open.values(), key=lambda connection: connection.last_packet)
         for connection in silent[: len(silent) // 4 + 1]:
-            self.crowded_out += 1
+            self.crowded_out += not connection.muted  # of those nothing is lost
             self._end(connection, out)
 
 

@@ -11,7 +11,7 @@ from mailtap.capture.model import Direction, Note
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailtap.capture.model import Gap, Protocol
+    from mailtap.capture.model import Flow, Gap, Protocol
     from mailtap.capture.wire.connection import Connection
 
 _HOLE = {
@@ -104,6 +104,18 @@ def _of_wire(
             packets=note.packets,
             time_ns=note.time_ns,
         )
+
+
+def of_surfeit(flow: Flow, protocol: Protocol | None, packet: int) -> Note:
+    """Return what is to be said of a flow that was given up because too much waited in memory."""
+    text = N_("By packet {packet} too much waited to be complete; the rest of this connection was not heard.")
+    return Note(
+        text=text,
+        values=(("packet", packet),),
+        protocol=protocol,
+        flow=flow,
+        packets=(packet,) if packet else (),
+    )
 
 
 def of_capture(*, strange: int | None, others: int, empty: int, crowded_out: int) -> Iterator[Note]:

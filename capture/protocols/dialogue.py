@@ -73,6 +73,17 @@ class Dialogue:
         self._talk.stream(direction).close()
         return self._go_on(direction)
 
+    @property
+    def held(self) -> int:
+        """Number of bytes that wait for what is to follow."""
+        return self._talk.client.held + self._talk.server.held
+
+    def give_up(self) -> list[Event]:
+        """Say what is known so far, and hear nothing more."""
+        events = [event for direction in Direction for event in self.close(direction)]
+        self._finish()
+        return events
+
     def _go_on(self, direction: Direction) -> list[Event]:
         if self._parser is None:
             self._recognise()

@@ -91,6 +91,7 @@ class Stream:
         self._packets: list[int] = []
         self._later: deque[Chunk | Gap] = deque()
         self._waiting = 0
+        self.kept = 0
         self._enough = 0
         self._mark: bytes | None = None
 
@@ -103,6 +104,11 @@ class Stream:
     def pending(self) -> int:
         """Number of bytes pushed and not read."""
         return len(self._data) + self._waiting
+
+    @property
+    def held(self) -> int:
+        """Number of bytes in memory: pushed and not read, or read of what is not complete."""
+        return len(self._data) + self._waiting + self.kept
 
     def ahead(self, size: int) -> bytes:
         """Return the bytes that are there to be read, up to a hole, but at most `size`."""
@@ -313,9 +319,11 @@ class _Kept:
             self._limited = len(taken) > room
             self._data += taken[:room]
             self._end = self._start + len(self._data)
+            self._stream.kept = len(self._data)
 
     def block(self) -> Block:
         """Return what was kept."""
+        self._stream.kept = 0
         span = Span(self._stream.direction, self._start, self._end)
         return Block(bytes(self._data), (span,), self.whole and not self._limited, self._limited)
 

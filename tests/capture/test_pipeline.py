@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import mailtap.capture
 from mailtap.capture.decode import Decoder
-from mailtap.capture.model import Direction, Endpoint, Leak, Note, Packet, Segment
+from mailtap.capture.model import Direction, Endpoint, Field, Leak, Note, Packet, Segment
 from mailtap.capture.pipeline import Listener, listen
 
 if TYPE_CHECKING:
@@ -323,3 +323,32 @@ def test_lost_packets_invent_nothing(lost: set[int]) -> None:
     known = {*LOGIN, *MAIL_FIELDS}
     for field, value in leaked(listen(wire.lose(BASE, *lost))):
         assert (field, value) in known or field in {"body", "subject"}
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [
+        pytest.param(
+            [("C", b"DATA\r\n"), ("S", b"354 go on\r\n"), ("C", b"so it goes\r\n" * 2_000)], id="a message"
+        ),
+        pytest.param([("C", b"BDAT 90000\r\n" + b"so it goes\r\n" * 2_000)], id="octets"),
+    ],
+)
+def test_what_never_becomes_complete_is_bounded_and_told(unfinished: list[tuple[str, bytes]]) -> None:
+    begin = [("S", b"220 ready\r\n"), ("C", b"EHLO x\r\n"), ("S", b"250 AUTH PLAIN\r\n")]
+    login = [("C", b"AUTH PLAIN AHVzZXIAc2VjcmV0\r\n"), ("S", b"235 in\r\n")]
+    listener = Listener(most_held=100_000)
+    heard: list[Leak | Note] = []
+    most = 0
+    for place in range(20):
+        client = Endpoint("192.0.2.10", 40_000 + place)
+        turns = [*begin, *login, *unfinished]
+        for packet in wire.conversation(turns, client=client, server=Endpoint("192.0.2.1", 25), fin=False):
+            heard += listener.feed(packet)
+            most = max(most, sum(ear.dialogue.held for ear in listener._ears.values()))
+    heard += listener.close()
+    assert most <= 2 * 100_000 + 1_460
+    passwords = [leak for leak in heard if isinstance(leak, Leak) and leak.field is Field.PASSWORD]
+    assert len(passwords) == 20
+    given_up = [note for note in heard if isinstance(note, Note) and "waited to be complete" in note.text]
+    assert 10 < len(given_up) < 20
