@@ -133,8 +133,9 @@ _MARKS = MappingProxyType(
         ),
     }
 )
-# Commands that several protocols share: they tell nothing, the next one does.
-_NEUTRAL = re.compile(rb"(NOOP|QUIT|RSET|HELP)( .*)?$", re.IGNORECASE)
+# Commands that several protocols share, and an empty line from somebody at a keyboard: they tell nothing,
+# the next one does.
+_NEUTRAL = re.compile(rb"(NOOP|QUIT|RSET|HELP)( .*)?$|\s*$", re.IGNORECASE)
 
 
 def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None:

@@ -55,6 +55,8 @@ class _Session:
     def command(self, line: Line) -> Reading[bool]:
         """Listen to one command and the responses to it; return whether the protocol goes on."""
         self._tag, _, rest = line.text.partition(b" ")
+        if not self._tag:
+            return True  # no command, so nothing answers it with its tag
         verb, _, rest = rest.partition(b" ")
         verb = verb.upper()
         self._holes = self.talk.server_holes

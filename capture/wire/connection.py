@@ -112,10 +112,8 @@ class Connection:
             before = len(out)
             self.drain(out)
             if len(out) > before:
-                self._waited, self.since_ns = (
-                    0,
-                    segment.time_ns,
-                )  # what still waits is waiting for other bytes
+                self._waited = 0  # what still waits is waiting for other bytes
+                self.since_ns = segment.time_ns
             if segment.flags & RST or all(half.ended for half in self.halves):
                 self.finish(out)
             else:

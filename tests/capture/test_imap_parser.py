@@ -32,6 +32,7 @@ def logins(text: str, port: int = 4242) -> list[tuple[bytes | None, bytes | None
         pytest.param(HELLO + "C: a LOGIN u p\nS: [9 lost]\nC: b LOGIN v q\nS: b NO\nC: c LOGIN w r\nS: c OK\n", [(b"u", b"p", None), (b"v", b"q", False), (b"w", b"r", True)], id="lost-verdict-among-logins"),
         pytest.param(HELLO + "C: a LOGIN {2}\nS: a BAD no\nC: b LOGIN u p\nS: b OK\n", [(b"u", b"p", True)], id="refused-literal"),
         pytest.param(HELLO + "C: a LOGIN {2}\nS: + go\nC: u\\\nC: [9 lost]\nC: p\nS: a OK\nC: b LOGIN u p\nS: b OK\n", [(b"u", b"p", True)], id="hole-in-literal"),
+        pytest.param(HELLO + "C: a LOGIN {2}\nS: + go\nC: [2 lost]\nC:  p\nS: a OK\n", [], id="user-name-lost"),
         pytest.param(HELLO + "C: a LOGIN u\nS: a BAD\n", [], id="too-few-words"),
         pytest.param("C: a LOGIN u p\nC: b SELECT INBOX\n", [(b"u", b"p", None)], id="client-half"),
         pytest.param("C: a LOGIN {1}\nC: u {1}\nC: p\nC: b SELECT INBOX\n", [(b"u", b"p", None)], id="client-half-literals"),

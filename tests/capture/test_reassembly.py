@@ -316,6 +316,37 @@ def test_who_is_the_client(client: Endpoint, server: Endpoint, drop: int) -> Non
     assert told(heard) == PLAIN
 
 
+HELLOS = [("C", b"\x16\x03\x01\x00\x05\x01"), ("S", b"\x16\x03\x03\x00\x05\x02")]
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        pytest.param(HELLOS, id="hellos of TLS"),
+        pytest.param(HELLOS[:1], id="a client's hello"),
+        pytest.param(HELLOS[1:], id="a server's hello"),
+        pytest.param([("C", b"MAIL FROM:<a>\r\n")], id="a request"),
+        pytest.param([("S", b"250 ok\r\n")], id="a reply"),
+        pytest.param([("C", b"a UID FETCH 1 BODY[]\r\n"), ("S", b"* 1 FETCH (")], id="IMAP"),
+    ],
+)
+def test_the_server_is_known_by_what_it_says(talk: list[tuple[str, bytes]]) -> None:
+    heard = listen(wire.conversation(talk, client=LOW, server=ODD, syn=False))
+    assert heard[0][0].flow.server == ODD
+
+
+def test_a_connection_that_always_waits_keeps_no_other_waiting() -> None:
+    restless = wire.conversation([("C", b"x" * 4000)], mss=1, client=Endpoint("192.0.2.77", 999))
+    order = sorted(range(4, 8000), key=lambda place: place + 4 * (place % 2 == 0))
+    restless = wire.reorder(restless, [1, 2, 3, *order])
+    lossy = wire.lose(wire.conversation([("C", b"NOOP\r\n"), ("S", b"+OK\r\n")], fin=False), 4)
+    reassembler = Reassembler()
+    heard: list[Heard] = []
+    for segment in segments(wire.renumber([*restless[:10], *lossy, *restless[10:2500]])):
+        heard += reassembler.feed(segment)
+    assert [item.length for _, _, item in heard if isinstance(item, Gap)] == [6]
+
+
 def test_a_reused_port_is_a_new_flow() -> None:
     first = wire.conversation(TALK, fin=False)
     second = wire.conversation(TALK, client_isn=77_000, server_isn=99_000)

@@ -161,7 +161,11 @@ def test_a_cancelled_exchange_is_a_note(protocol: str) -> None:
 
 
 @everywhere
-@pytest.mark.parametrize("text", [b"!!!!", base64.b64encode(b"no separators")], ids=["no-base64", "no-plain"])
+@pytest.mark.parametrize(
+    "text",
+    [b"!!!!", base64.b64encode(b"no separators"), base64.b64encode(b"\0too\0many\0")],
+    ids=["no-base64", "no-plain", "too-many-parts"],
+)
 def test_a_misshapen_response_is_no_login(protocol: str, text: bytes) -> None:
     opening, verb, _, _, no = OPENINGS[protocol]
     events = hearing.listen([*opening, (C, verb + b"PLAIN " + text + b"\r\n"), (S, no)])

@@ -53,6 +53,7 @@ WHOLE: Heard = (b"a", ((b"b", True),), b"x\r\n", True)
         pytest.param("C: EHLO me\nC: MAIL FROM:<a>\nC: RCPT TO:<b>\nC: DATA\nC: x\nC: .\nC: QUIT\n", 4242, [(b"a", ((b"b", None),), b"x\r\n", True)], id="client-half"),
         pytest.param("C: EHLO me\nC: MAIL FROM:<a>\nC: RCPT TO:<b>\nC: DATA\nC: QUIT\n", 4242, [(b"a", ((b"b", None),), None, True)], id="client-half-data-refused"),
         pytest.param("S: 220 mx\nC: LHLO me\nS: 250 mx\nC: MAIL FROM:<a>\nC: RCPT TO:<b>\nC: RCPT TO:<c>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: x\nC: .\nS: 250 ok\nS: 550 no\n" + MAIL + DATA, 4242, [(b"a", ((b"b", True), (b"c", True)), b"x\r\n", True), WHOLE], id="lmtp"),
+        pytest.param("S: 220 mx\nC: LHLO me\nS: 250 mx\nC: RSET\nS: 250 ok\n" + MAIL + "C: RCPT TO:<c>\nS: 250 ok\n" + DATA + "S: 250 ok\n" + MAIL + DATA, 4242, [(b"a", ((b"b", True), (b"c", True)), b"x\r\n", True), WHOLE], id="lmtp-after-rset"),
         pytest.param(HELLO + MAIL + "C: BDAT 3\nC: x\nS: 250 ok\nC: BDAT 0 LAST\nS: 250 ok\n", 4242, [WHOLE], id="bdat"),
         pytest.param(HELLO + MAIL + "C: BDAT 3 LAST\nC: x\nS: 250 ok\n" + MAIL + "C: bdat 3 last\nC: x\nS: 250 ok\n", 4242, [WHOLE, WHOLE], id="bdat-twice"),
         pytest.param(HELLO + MAIL + "C: BDAT 1 LAST\nC: x\nS: 250 ok\nS: 500 what\n" + MAIL + DATA, 4242, [(b"a", ((b"b", True),), b"x", True), WHOLE], id="bdat-size-too-small"),

@@ -70,6 +70,26 @@ def test_time_offset_of_an_interface() -> None:
     assert packets(section + interface + body) == [Packet(1, 1_000_000_000_005_000, 1, b"", 0)]
 
 
+def test_an_option_of_odd_length_is_padded() -> None:
+    options = struct.pack("<HH5s3x", 1, 5, b"notes") + struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)
+    interface = wire.block(1, struct.pack("<HHI", 1, 0, 0) + options)
+    body = wire.block(6, struct.pack("<IIIII", 0, 0, 5, 0, 0))
+    assert packets(wire.pcapng([]) + interface + body) == [Packet(1, 5, 1, b"", 0)]
+
+
+def test_a_packet_longer_than_any_is_damage_even_where_its_bytes_are_there() -> None:
+    record = struct.pack("<IIII", 0, 0, 262_145, 262_145) + bytes(262_145)
+    (note,) = read(io.BytesIO(wire.pcap([]) + record))
+    assert isinstance(note, Note)
+    assert "packet 1 claims 262,145 bytes" in str(note)
+
+
+def test_a_snaplen_bounds_a_simple_packet_block() -> None:
+    interface = wire.block(1, struct.pack("<HHI", 101, 0, 5))
+    simple = wire.block(3, struct.pack("<I", 10) + b"abcde")
+    assert packets(wire.pcapng([]) + interface + simple) == [Packet(1, 0, 101, b"abcde", 10)]
+
+
 def test_kuznetzovs_variant_has_longer_records() -> None:
     header = struct.pack("<IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65535, 1)
     record = struct.pack("<IIII8x", 7, 8, 3, 9) + b"abc"

@@ -264,6 +264,15 @@ LOGINS = (
         )
         for speech in SPEECHES
     ),
+    _row(POP3, "a bare + as the server's challenge", "RFC 5034, 4", "C: AUTH PLAIN\nS: +\nC: AHRpbQB4\nS: +OK\n", *_pair("PLAIN", "tim", "x")),
+    _row(POP3, "an empty line before the first command", "RFC 1939, 3", "C:\nS: -ERR what\nC: USER tim\nS: +OK\nC: PASS x\nS: +OK\n", *_pair("USER/PASS", "tim", "x")),
+    _row(IMAP, "an empty line before the first command", "RFC 9051, 7.1.3", "C:\nS: * BAD what\nC: a LOGIN tim x\nS: a OK\n", *_pair("LOGIN", "tim", "x")),
+    _row(
+        IMAP, "a login after IDLE", "RFC 2177", f"C: i IDLE\nS: + idling\nC: DONE\nS: i OK\nC: a AUTHENTICATE CRAM-MD5\nS: + {b64encode(CRAM_ASK).decode()}\n"
+        "C: dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\nS: a OK\n",
+        *(leak + " accepted" for leak in MECHANISMS[2].leaks),
+    ),
+    _row(IMAP, "COMPRESS, refused: what follows is heard", "RFC 4978", "C: c COMPRESS DEFLATE\nS: c NO\nC: a LOGIN tim x\nS: a OK\n", *_pair("LOGIN", "tim", "x")),
     _row(IMAP, "LOGIN with atoms", "RFC 9051, 6.2.3", "C: a LOGIN tim x\nS: a OK\n", *_pair("LOGIN", "tim", "x")),
     _row(IMAP, "LOGIN with quoted strings and escapes", "RFC 9051, 4.3", 'C: a login "tim" "a \\\\"b\\\\" \\\\\\\\"\nS: a NO\n', *_pair("LOGIN", "tim", 'a "b" \\', "refused")),
     _row(IMAP, "LOGIN with literals", "RFC 9051, 4.3", "C: a LOGIN {3}\nS: + go\nC: tim {5}\nS: + go\nC: a b\\xe3\\x81\nS: a OK\n", "username 'tim' mechanism=LOGIN accepted", r"password 'a b\\xe3\\x81' mechanism=LOGIN username=tim accepted"),

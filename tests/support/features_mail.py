@@ -133,6 +133,18 @@ IMAP = (
         'C: a FETCH 1 ENVELOPE\nS: * 1 FETCH (ENVELOPE (NIL "s" ((NIL NIL "a" "x.test")) NIL NIL NIL NIL NIL NIL NIL))\nS: a OK\n' + LOGOUT,
         "sender 'a@x.test' source=header message=1", "subject 's' message=1",
     ),
+    *(
+        _imap(
+            f"what is fetched apart is not joined across {name}", source,
+            f"C: a FETCH 1 BODY[HEADER]\nS: * 1 FETCH (BODY[HEADER] {_literal(MAIL[:-1])})\nS: a OK\n{between}"
+            f"C: c FETCH 1 BODY[TEXT]\nS: * 1 FETCH (BODY[TEXT] {_literal('y')})\nS: c OK\n" + LOGOUT,
+            "subject 's' message=1", "body 'y' message=2",
+        )
+        for name, source, between in (
+            ("mailboxes", "RFC 9051, 6.3.2", "C: b SELECT Sent\nS: b OK\n"),
+            ("EXPUNGE", "RFC 9051, 7.5.1", "C: b NOOP\nS: * 1 EXPUNGE\nS: b OK\n"),
+        )
+    ),
     _imap("APPEND", "RFC 9051, 6.3.12", f"C: a APPEND Sent (\\\\Seen) {_literal(MAIL, 'C')}\nS: a OK\n".replace("}\n", "}\nS: + go\n"), *SUBJECT_AND_BODY),
     _imap("APPEND with LITERAL+", "RFC 7888, 4", f"C: a APPEND Sent {_literal(MAIL, 'C', '+')}\nS: a OK\n", *SUBJECT_AND_BODY),
     _imap("COMPRESS: a note, nothing behind it is read", "RFC 4978", "C: a COMPRESS DEFLATE\nS: a OK\nC: b LOGIN tim x\nS: b OK\n", notes=("Compressed (IMAP COMPRESS): the rest was not read.",)),
