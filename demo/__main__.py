@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
@@ -25,7 +24,7 @@ FILES: Final = {
 }
 FORMATS: Final = ("text", "github", "html", "json")
 _PAIR: Final = 2
-SHAPES: Final = {"matrix": FORMATS, "list": ("text", "github")}  # all else is text or JSON
+SHAPES: Final = {"matrix": FORMATS, "list": ("text", "github", "json")}  # all else is text or JSON
 EXAMPLES: Final = N_("""\
 what to run:
   SCENARIO                 one scenario, told as a story (named by list)
@@ -119,17 +118,10 @@ def _problem(options: Namespace, say: Say) -> str | None:
 
 
 def _list(options: Namespace, say: Say) -> int:
-    if options.format == "github":
-        from mailtap.demo.telling.handbook import handbook  # noqa: PLC0415
+    from mailtap.demo.telling import handbook  # noqa: PLC0415
 
-        sys.stdout.buffer.write(handbook(SCENARIOS, say).encode())
-        return Exit.DONE
-    console = shell.console()
-    width = max(len(scenario.name) for scenario in SCENARIOS)
-    for group, rows in groupby(SCENARIOS, lambda row: row.group):
-        console.print(say(group), style="bold")
-        for row in rows:
-            console.print(f"  {row.name:{width}}  {say(row.title)}", soft_wrap=True)
+    shapes = {"github": handbook.handbook, "json": handbook.objects, "text": handbook.contents}
+    sys.stdout.buffer.write(shapes[options.format](SCENARIOS, say).encode())
     return Exit.DONE
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from mailtap.demo.scenarios import SCENARIOS
+from mailtap.demo.scenarios import SCENARIOS, Hop
 from mailtap.demo.shell import speak
-from mailtap.demo.telling.handbook import handbook
+from mailtap.demo.telling.handbook import handbook, objects
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = pytest.mark.parametrize(("language", "folder"), [("en", DOCS), ("ja", DOCS / "ja")], ids=["en", "ja"])
@@ -29,6 +30,12 @@ def test_the_page_of_the_table_is_current(language: str, folder: Path) -> None:
     page = handbook(SCENARIOS, speak(["--lang", language]))
     assert (folder / "scenarios.md").read_text("utf-8") == page, "run: make pages"
     assert re.findall(r"^### `(.+)`$", page, re.MULTILINE) == NAMES
+
+
+def test_the_list_is_there_for_programs_too() -> None:
+    listed = [json.loads(line) for line in objects(SCENARIOS, speak([])).splitlines()]
+    assert [each["scenario"] for each in listed] == NAMES
+    assert listed[0]["expected"]["fetch"] == sorted(SCENARIOS[0].expected[Hop.FETCH])
 
 
 @PAGES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
-from mailtap.capture.report import FIELDS
+from mailtap.capture.report import FIELDS, json_line
 from mailtap.demo.telling.words import PEOPLE, SERVICE_NAMES, listed
 
 if TYPE_CHECKING:
@@ -40,6 +40,34 @@ def handbook(scenarios: Sequence[Scenario], say: Say) -> str:
         for row in rows:
             blocks += _row(row, say)
     return "\n\n".join(blocks) + "\n"
+
+
+def contents(scenarios: Sequence[Scenario], say: Say) -> str:
+    """Return the names and titles, for a terminal."""
+    width = max(len(row.name) for row in scenarios)
+    lines: list[str] = []
+    for group, rows in groupby(scenarios, lambda row: row.group):
+        lines.append(say(group))
+        for row in rows:
+            title = say(row.title)
+            lines.append(f"  {row.name:{width}}  {title}")
+    return "\n".join(lines) + "\n"
+
+
+def objects(scenarios: Sequence[Scenario], say: Say) -> str:
+    """Return an object for each row, one a line, for programs."""
+    return "".join(
+        json_line(
+            {
+                "scenario": row.name,
+                "group": say(row.group),
+                "title": say(row.title),
+                "expected": {hop: sorted(row.expected[hop]) for hop in row.hops},
+            }
+        )
+        + "\n"
+        for row in scenarios
+    )
 
 
 def _row(row: Scenario, say: Say) -> list[str]:
