@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import poplib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from mailtap.demo.client.settings import TIMEOUT, ClientFailed, Settings, connect, end_tls, trust
@@ -27,7 +27,8 @@ class _Pop3(poplib.POP3):
     def close(self) -> None:
         """Close the connection."""
         end_tls(self.sock)
-        super().close()
+        with suppress(OSError):  # after a failed handshake there is no socket left, and why is said already
+            super().close()
 
 
 def fetch(settings: Settings) -> bytes:

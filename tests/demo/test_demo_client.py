@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mailtap.demo import cast, client
 from mailtap.demo.network.rungs import Rung
-from mailtap.demo.scenarios import SCENARIOS
 from mailtap.servers import Account, LabCertificates, Security, ServerProtocol, Service, ToyServers
 from mailtap.servers.accounts import Accounts
 
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 SMTP = Service(protocol=ServerProtocol.SMTP, security=Security.TLS, mechanisms=("PLAIN",))
 POP3 = Service(protocol=ServerProtocol.POP3, security=Security.TLS)
+LATER = [replace(service, security=Security.STARTTLS) for service in (SMTP, POP3)]
 TARO = Account(username=cast.TARO.username, password=cast.TARO.password, addresses=(cast.TARO.address,))
 MAIL = b"Subject: hello\r\n\r\nhello\r\n"
 LETTER = client.Letter(sender=cast.TARO.address, recipients=(cast.TARO.address,), content=MAIL)
 
-EVERY_PROTOCOL = pytest.mark.parametrize("service", [SMTP, POP3], ids=["SMTP", "POP3"])
+EVERY_PROTOCOL = pytest.mark.parametrize(
+    "service", [SMTP, POP3, *LATER], ids=["SMTP", "POP3", "SMTP by STARTTLS", "POP3 by STLS"]
+)
 
 
 DISSECTORS = {"smtp": "smtp", "pop3": "pop", "tls": "tls"}  # Wireshark's names
@@ -46,23 +49,26 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return passwords
 
 
-def talk(service: Service, certificates: LabCertificates, trust: ssl.SSLContext) -> None:
-    """Send to a server, or fetch from it, and see the session end."""
-    with ToyServers([service], accounts=[TARO], certificates=certificates) as servers:
+def talk(
+    offered: Service, certificates: LabCertificates, trust: ssl.SSLContext, **told: Service | bool
+) -> None:
+    """Send to a server, or fetch from it, and see the session end; `told` is what the program is told else."""
+    with ToyServers([offered], accounts=[TARO], certificates=certificates) as servers:
         servers.mailboxes[TARO.username].add(MAIL)
         settings = client.Settings(
-            service=service,
-            address=servers.endpoints[service],
+            service=offered,
+            address=servers.endpoints[offered],
             machine=cast.TARO.machine,
             username=TARO.username,
             password=TARO.password,
             trust=trust,
         )
+        settings = replace(settings, **told)
         try:
-            if service.protocol is ServerProtocol.SMTP:
-                client.SENDING[service.protocol](settings, LETTER)
+            if offered.protocol is ServerProtocol.SMTP:
+                client.SENDING[offered.protocol](settings, LETTER)
             else:
-                assert client.FETCHING[service.protocol](settings) == MAIL
+                assert client.FETCHING[offered.protocol](settings) == MAIL
         finally:
             assert servers.wait_idle(10, sessions=1)
 
@@ -89,9 +95,31 @@ def test_a_server_of_another_name_gets_no_password(service: Service, asked: list
     assert asked == []
 
 
+@pytest.mark.parametrize("later", LATER, ids=["SMTP", "POP3"])
+@pytest.mark.parametrize(
+    ("insist", "passwords"),
+    [
+        pytest.param(True, [], id="one that insists breaks off"),
+        pytest.param(False, [TARO.password.encode()], id="one that shrugs goes on in clear"),
+    ],
+)
+def test_where_starttls_is_not_offered(
+    later: Service, insist: bool, passwords: list[bytes], asked: list[bytes]
+) -> None:
+    certificates = LabCertificates()
+    bare = replace(later, security=Security.PLAIN)
+    try:
+        talk(bare, certificates, certificates.client_context(), service=later, insist=insist)
+    except client.ClientFailed:
+        assert insist
+    else:
+        assert not insist
+    assert asked == passwords
+
+
 @pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed (Debian: apt install tshark)")
-@pytest.mark.parametrize("rung", [str(rung) for rung in Rung])
-@pytest.mark.parametrize("name", [scenario.name for scenario in SCENARIOS])
+@pytest.mark.parametrize("rung", [Rung.PRIVATE_NETWORK, Rung.RELAY])
+@pytest.mark.parametrize("name", ["plain", "apop", "tls", "starttls", "relay-tls"])
 def test_wireshark_shows_nothing_wrong_and_no_reset(
     lesson: Callable[[str, str], Lesson], name: str, rung: str
 ) -> None:
