@@ -233,6 +233,8 @@ def test_hostile_messages_cost_little(message: str) -> None:
 def test_too_many_parts_are_said() -> None:
     contents = mime.read(b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 1_200)
     assert contents.notes == ((mime.TOO_MANY_PARTS, {}),)
+    (body,) = contents.parts
+    assert body.value.count("x") == mime.PART_LIMIT
 
 
 def test_too_deep_is_said_and_read_as_text() -> None:

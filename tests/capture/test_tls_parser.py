@@ -47,6 +47,13 @@ def test_only_the_name_leaks(version: ssl.TLSVersion) -> None:
     ]
 
 
+def test_a_name_of_another_type_is_no_host_name() -> None:
+    (who, hello), *rest = handshake(ssl.TLSVersion.TLSv1_3)
+    at = hello.index(NAME.encode()) - 3  # its type, before two bytes of length (RFC 6066, section 3)
+    events = hearing.listen([(who, hello[:at] + b"\1" + hello[at + 1 :]), *rest])
+    assert not [each for each in events if isinstance(each, ServerNameSeen)]
+
+
 def test_a_client_that_names_nobody() -> None:
     found = hearing.read(hearing.listen(handshake(ssl.TLSVersion.TLSv1_3, name=None)))
     assert not [each for each in found if isinstance(each, Leak)]
