@@ -7,11 +7,14 @@ the wire, as narrow as the protocol allows: the argument of PASS, not the line.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
 from mailtap.capture.model import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailtap.capture.model import Direction, Protocol
 
 
@@ -28,6 +31,14 @@ class Heard:
     data: bytes
     spans: tuple[Span, ...]
     pieces: tuple[tuple[int, Heard], ...] = ()
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Heard]) -> Heard:
+        """Return values as one; those without a place are ours."""
+        starts = [0, *accumulate(len(piece.data) for piece in pieces)]
+        placed = tuple((at, piece) for at, piece in zip(starts, pieces, strict=False) if piece.spans)
+        spans = tuple(span for _, piece in placed for span in piece.spans)
+        return cls(b"".join(piece.data for piece in pieces), spans, placed)
 
     def cut(self, start: int, end: int) -> tuple[Span, ...]:
         """Return where `data[start:end]` stood; all the spans where the bytes were not sent one for one."""
@@ -55,7 +66,7 @@ class LoginSeen:
 
     Attributes:
         protocol: the protocol spoken.
-        mechanism: `USER/PASS`, `APOP`, `LOGIN` or the SASL name, in upper case.
+        mechanism: `USER/PASS`, `APOP`, `LOGIN`, `HTML FORM` or the SASL name, in upper case.
         spans: the client's bytes that named the mechanism, for a note where nothing else can be read.
         username: the authentication identity.
         password: the password in clear.

@@ -37,6 +37,7 @@ class Protocol(StrEnum):
     SMTP = "smtp"
     POP3 = "pop3"
     IMAP = "imap"
+    HTTP = "http"
     TLS = "tls"
 
 
@@ -224,7 +225,7 @@ class Leak:
             For an attachment, its file name.
         protocol: the protocol it was heard in.
         evidence: where it stands in the capture.
-        mechanism: for logins, `USER/PASS`, `APOP`, `LOGIN` or the SASL name (RFC 4422).
+        mechanism: for logins, `USER/PASS`, `APOP`, `LOGIN`, `HTML FORM` or the SASL name (RFC 4422).
         username: the authentication identity, where known.
         authzid: the authorization identity, where sent.
         domain: the NTLM domain, where sent.

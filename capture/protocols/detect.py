@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mailtap.capture.model import Protocol
+from mailtap.capture.protocols.http import REQUEST, STATUS
 from mailtap.capture.protocols.lines import TLS_RECORD
 
 SIGHT_LIMIT = 4_096
@@ -143,6 +144,8 @@ def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None
     if TLS_RECORD.match(client.data) or TLS_RECORD.match(server.data):
         return Nothing() if port in NOT_MAIL else Found(Protocol.TLS)
     commands, replies = _lines(client), _lines(server) or _cut_line(server)
+    if commands and port not in HINTS and REQUEST.match(commands[0]):
+        return Found(Protocol.HTTP)
     telling = [line for line in commands if not _NEUTRAL.match(line)]
     if _foreign(telling, replies, port):
         return Nothing()
@@ -157,7 +160,9 @@ def _foreign(commands: list[bytes], replies: list[bytes], port: int) -> bool:
     """Tell whether either side's first line is none of any protocol's."""
     if commands and port not in HINTS and not any(_fits(marks, commands[0]) for marks in _MARKS.values()):
         return True
-    return bool(replies) and not any(marks.reply.match(replies[0]) for marks in _MARKS.values())
+    if not replies or STATUS.match(replies[0]):  # the request tells whether it is HTTP
+        return False
+    return not any(marks.reply.match(replies[0]) for marks in _MARKS.values())
 
 
 def _fits(marks: _Marks, command: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, HalfGivenUp, UnknownProtocol
 from mailtap.capture.model import Chunk, Direction, Gap, Protocol, Span
-from mailtap.capture.protocols import imap, pop3, smtp, tls
+from mailtap.capture.protocols import http, imap, pop3, smtp, tls
 from mailtap.capture.protocols.detect import HINTS, SIGHT_LIMIT, Nothing, Sight, recognise
 from mailtap.capture.protocols.talk import Talk
 
@@ -21,6 +21,7 @@ PARSERS: Mapping[Protocol, Callable[[Talk], Reading[None]]] = MappingProxyType(
         Protocol.POP3: pop3.converse,
         Protocol.SMTP: smtp.converse,
         Protocol.IMAP: imap.converse,
+        Protocol.HTTP: http.converse,
         Protocol.TLS: tls.converse,
     }
 )
@@ -37,7 +38,7 @@ class Dialogue:
     It says nothing about holes and missing halves as such: whoever feeds it knows of those.
 
     Attributes:
-        protocol: what the flow speaks, once that is known.
+        protocol: what the flow speaks, once that is known; HTTP, once it has told of mail.
         finished: whether nothing that may follow can tell anything more.
     """
 
@@ -51,6 +52,7 @@ class Dialogue:
         self._talk = Talk(server_port)
         self._parser: Reading[None] | None = None
         self._waits_for: Direction | None = None
+        self._on_the_web = False
         self.finished = False
         self._first: Span | None = None
 
@@ -93,6 +95,8 @@ class Dialogue:
             self._give_up_waiting()
         if not self._talk.events:
             return []
+        if self._on_the_web:
+            self.protocol = Protocol.HTTP
         events, self._talk.events = self._talk.events, []
         return events
 
@@ -114,8 +118,9 @@ class Dialogue:
                 self._talk.events.append(UnknownProtocol((self._first,)))
             self._finish()
             return
-        self.protocol = verdict.protocol
+        self.protocol = verdict.protocol if verdict.protocol is not Protocol.HTTP else None
         self._talk.started_late = verdict.late
+        self._on_the_web = verdict.protocol is Protocol.HTTP
         self._parser = PARSERS[verdict.protocol](self._talk)
         self._step()
 
@@ -133,6 +138,9 @@ class Dialogue:
         while self._parser is not None and self._waits_for is not None:
             waiting = self._talk.client if self._waits_for is Direction.SERVER else self._talk.server
             if waiting.pending <= PENDING_LIMIT:
+                return
+            if self.protocol is None:  # other HTTP, of which nothing is said
+                self._finish()
                 return
             span = Span(waiting.direction, waiting.offset, waiting.offset + waiting.pending)
             self._talk.events.append(HalfGivenUp(self.protocol, self._waits_for, (span,)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Heard, Malformed, MessageSeen
@@ -207,12 +206,4 @@ def _assembled(header: Heard | None, parts: list[tuple[Heard | None, Heard]]) ->
         pieces += [Heard(b"\r\n", ()), part]
         opening = b"\r\n"
     pieces.append(Heard(b"\r\n--" + _BOUNDARY + b"--\r\n", ()))
-    return _together(pieces)
-
-
-def _together(pieces: list[Heard]) -> Heard:
-    """Return values as one; those without a place are ours."""
-    starts = [0, *accumulate(len(piece.data) for piece in pieces)]
-    placed = tuple((at, piece) for at, piece in zip(starts, pieces, strict=False) if piece.spans)
-    spans = tuple(span for _, piece in placed for span in piece.spans)
-    return Heard(b"".join(piece.data for piece in pieces), spans, placed)
+    return Heard.joined(pieces)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 
 import dialogue
 import hearing
@@ -60,6 +62,7 @@ def _stands_in(leak: Leak, cut: bytes) -> bool:
     if leak.field in MAIL:
         return bool(cut)  # bodies and attachments: test_mime
     readings = [cut.decode("utf-8", "backslashreplace"), headers.text(cut)]
+    readings += [unquote_plus(readings[0]), html.unescape(readings[0])]  # a form's field, a page's cell
     readings.append(readings[0].replace('" "', "@"))  # an address in an ENVELOPE
     for blob in (cut, *cut.split()):
         try:
@@ -136,7 +139,7 @@ def test_damaged_dialogues_never_raise(script: dialogue.Script, data: st.DataObj
     turns=st.lists(
         st.tuples(st.sampled_from(list(Direction)), st.binary(min_size=1, max_size=40)), max_size=20
     ),
-    port=st.sampled_from([25, 110, 143, 995, 4242]),
+    port=st.sampled_from([25, 80, 110, 143, 995, 4242]),
 )
 @settings(deadline=None)
 def test_random_bytes_never_raise(turns: list[hearing.Turn], port: int) -> None:

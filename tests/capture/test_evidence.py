@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import quopri
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 import dialogue
 import pytest
@@ -81,6 +83,8 @@ def readings(raw: bytes) -> Iterator[bytes]:
         raw.replace(b'\\"', b'"').replace(b"\\\\", b"\\"),
         raw.replace(b"=2C", b","),
         raw.replace(b'" "', b"@"),
+        html.unescape(raw.decode("utf-8", "backslashreplace")).encode(),
+        unquote_to_bytes(raw.replace(b"+", b" ")),
     ):
         yield text
         yield quopri.decodestring(text)

@@ -116,6 +116,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "pop3": dialogue(110),
     "smtp": dialogue(25),
     "imap": dialogue(143),
+    "http": dialogue(80),
     "tls": dialogue(993),
     "file": capture_file,
     "packets": packets,

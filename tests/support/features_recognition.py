@@ -28,6 +28,22 @@ def _quiet(name: str, source: str, text: str, port: int) -> Feature:
 
 
 BODY = "C:\nC: +OK ready\nC: USER tim\nC: PASS x\nC: a LOGIN tim x\nC: .\nS: 250 ok\n"
+WEBMAIL = "Webmail"
+FORM = "application/x-www-form-urlencoded"
+
+
+def _form(path: str, more: str, content: str) -> str:
+    """Return a login by a form, accepted by a new session."""
+    ask = f"C: POST {path} HTTP/1.1\nC: {more}Content-Type: {FORM}\nC: Content-Length: {len(content)}\nC:\nC: {content}\\\n"
+    return ask + "S: HTTP/1.1 302 Found\nS: Set-Cookie: s=1\nS: Location: /inbox\nS: Content-Length: 0\nS:\n"
+
+
+def _shown(kind: str, content: str) -> str:
+    """Return a page, up to the end of the connection."""
+    ask = "C: GET /webmail/ HTTP/1.1\nC: Host: x\nC:\n"
+    return ask + f"S: HTTP/1.1 200 OK\nS: Content-Type: {kind}\nS:\nS: {content}\n"
+
+
 RECOGNISED = (
     *(
         row(PORTS, f"{name} on an odd port", "by content", spoken(text, 31_234), where="any port", leaks=leaks)
@@ -37,6 +53,19 @@ RECOGNISED = (
             ("IMAP", "S: * OK ready\nC: a LOGIN tim x\nS: a OK\n", tuple(leak.replace("USER/PASS", "LOGIN") for leak in LEAKS)),
         )
     ),
+    *(
+        row(WEBMAIL, name, source, spoken(_form(path, cookie, content), 80), where="HTTP", leaks=tuple(leak.replace("USER/PASS", "HTML FORM") for leak in LEAKS))
+        for name, source, path, cookie, content in (
+            ("Roundcube's login form", "Roundcube", "/?_task=login", "", "_user=tim&_pass=x"),
+            ("SquirrelMail's login form", "SquirrelMail", "/src/redirect.php", "", "login_username=tim&secretkey=x"),
+            ("Horde's login form", "Horde", "/login.php", "", "horde_user=tim&horde_pass=x"),
+            ("username, user, login or email with password, passwd or pass, where the path names a webmail", "RFC 9110, 4.2", "/webmail/login", "", "user=tim&pass=x"),
+            ("the same, where a cookie is a webmail's", "RFC 6265, 5.4", "/", "Cookie: roundcube_sessid=1\nC: ", "email=tim&passwd=x"),
+        )
+    ),
+    row(WEBMAIL, "a page that shows a mail: header cells, message part", "Roundcube", spoken(_shown("text/html", '<td class="header subject">s</td><div class="message-part">hi</div>'), 80), where="HTTP", leaks=("subject 's' message=1", "body 'hi' message=1")),
+    row(WEBMAIL, "a mail's source", "message/rfc822", spoken(_shown("message/rfc822", "To: <b@x.test>\nS: Subject: s\nS:\nS: hi"), 80), where="HTTP", leaks=("recipient 'b@x.test' source=header message=1", "subject 's' message=1", "body 'hi\n' message=1")),
+    _quiet("another site's login form", "RFC 9110", _form("/account", "Cookie: session=1\nC: ", "username=tim&password=x"), 80),
     _quiet("FTP", "RFC 959", "S: 220 FTP server ready\nC: USER tim\nS: 331 password?\nC: PASS x\nS: 230 in\n", 21),
     _quiet("Redis", "RESP", "C: PING\nS: +PONG\nC: AUTH tim x\nS: +OK\nC: PASS x\nS: -ERR unknown command\n", 6379),
     _quiet("HTTP", "RFC 9112", "C: GET / HTTP/1.1\nC: Host: x\nC:\nS: HTTP/1.1 200 OK\nS:\nS: USER tim\nS: PASS x\n", 80),
