@@ -28,6 +28,7 @@ mailtap: see what an eavesdropper sees when mail crosses a network.
 
   mailtap demo SCENARIO     send and fetch a mail, and tell what leaked
   mailtap demo list         the scenarios; matrix: all of them in one table;
+                            compare ONE OTHER: two of them side by side;
                             doctor: what this machine can do
   mailtap capture FILE...   what leaks in capture files (- is standard input)
   mailtap servers           toy mail servers for a mail program of your own

@@ -104,6 +104,12 @@ def test_colours_a_terminal_and_nothing_else() -> None:
     assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|4[0-7]|9[0-7])m", uncoloured)
 
 
+def test_shows_on_a_terminal_how_far_the_matrix_is() -> None:
+    shown = in_terminal("matrix", "--no-witness")
+    for done in (0, len(EVERY_NAME)):
+        assert f"{done}/{len(EVERY_NAME)}" in ESCAPE.sub("", shown)
+
+
 def test_unknown_scenario_gets_the_list() -> None:
     told = lessons.tell("telepathy")
     assert told.code == 2
