@@ -25,11 +25,15 @@ TIMEOUT = 30.0  # seconds; a bound for a stuck program, not a wait
 
 PACKAGES = {
     "curl": "curl",
+    "dovecot": "dovecot-pop3d dovecot-imapd",
     "fetchmail": "fetchmail",
     "getmail": "getmail6",
+    "ip": "iproute2",
     "mpop": "mpop",
     "msmtp": "msmtp",
     "openssl": "openssl",
+    "postfix": "postfix",
+    "setpriv": "util-linux",
     "swaks": "swaks libnet-ssleay-perl libauthen-sasl-perl",
 }
 
