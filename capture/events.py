@@ -149,6 +149,8 @@ class TlsSeen:
         version: the version negotiated, such as `TLS 1.3`; empty where the server's answer was not seen.
         names: the names in the server's certificate, where it crossed in clear.
         certificate: where the certificate stood; empty where it did not cross in clear.
+        client_names: the names in the client's certificate, where one crossed in clear.
+        client_certificate: where that one stood.
         opaque: number of bytes, both directions together, that could not be read.
     """
 
@@ -158,6 +160,8 @@ class TlsSeen:
     names: tuple[str, ...]
     certificate: tuple[Span, ...]
     opaque: int
+    client_names: tuple[str, ...] = ()
+    client_certificate: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

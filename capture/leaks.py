@@ -171,6 +171,10 @@ def _tls(event: TlsSeen, locate: Locate) -> Iterator[Note]:
     if event.names:
         text = N_("The server's certificate names {names}.")
         yield _at(text, event.protocol, locate(event.certificate), names=", ".join(event.names))
+    if event.client_names:
+        text = N_("The client's certificate names {names}.")
+        names = ", ".join(event.client_names)
+        yield _at(text, event.protocol, locate(event.client_certificate), names=names)
 
 
 def _note(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LAB = "lab.example"
 EXCHANGER = f"mx.{LAB}"  # the recipient's server, where the sender has another
 
+FORGER = "Nobody you know"  # who issues the attackers' certificates
+
 SUBJECT = "【社外秘】来期の給与について (salaries, confidential)"
 BODY = """太郎さん
 

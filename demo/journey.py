@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from mailtap.capture.language import N_
 from mailtap.demo import cast
 from mailtap.demo.client import FETCHING, LOOKING_IN, SENDING, ClientFailed, Letter, Settings
 from mailtap.demo.scenarios import Hop
+from mailtap.demo.scenarios.row import MAIL, Credential
+from mailtap.demo.screen import Screen
 from mailtap.servers import NotForwarded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mailtap.capture.model import Field
     from mailtap.demo.scenarios import Leg, Scenario
     from mailtap.servers import LabCertificates
 
@@ -29,14 +32,20 @@ class Journey:
     Attributes:
         scenario: the row.
         certificates: holds the authority that the mail programs trust.
+        forger: issues what only looks like a certificate of that authority.
         addresses: where the program of each leg connects, (host, port); known once the tap is open.
         failures: what went wrong so far, in plain English.
+        screens: what the mail program of each leg showed to its user.
+        stolen: for each hop, the fields that a thief got by a mail program of his own.
     """
 
     scenario: Scenario
     certificates: LabCertificates | None
+    forger: LabCertificates | None = None
     addresses: Mapping[Leg, tuple[str, int]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    screens: dict[Leg, Screen] = field(default_factory=dict)
+    stolen: dict[Hop, frozenset[Field]] = field(default_factory=dict)
 
     def travel(self, mail: bytes) -> bool:
         """Go through the legs, and return whether the mail that was fetched is the mail that was sent.
@@ -50,12 +59,15 @@ class Journey:
             try:
                 fetched = self._go(leg, mail)
             except ClientFailed as error:
+                self._show(leg, failure=str(error))
                 if not leg.refused:
                     self.failures.append(str(error))
                     return False
-            else:
-                if leg.refused:
-                    self.failures.append(_WENT_THROUGH)
+                continue
+            if leg.refused:
+                self.failures.append(_WENT_THROUGH)
+            if leg.thief:
+                self.stolen[leg.hop] = MAIL if fetched and fetched.endswith(mail) else frozenset()
         if fetched is None:
             return not self.scenario.delivers
         # The server may put trace headers (RFC 5321, section 4.4) above the mail, and nothing below.
@@ -101,7 +113,11 @@ class Journey:
             password=person.password if person else "",
             trust=self._trust(leg),
             insist=leg.insist,
+            show=lambda padlock: self._show(leg, padlock=padlock),
         )
+
+    def _show(self, leg: Leg, **change: Any) -> None:  # noqa: ANN401  # a screen's own fields
+        self.screens[leg] = replace(self.screens.get(leg, Screen()), **change)
 
     def _trust(self, leg: Leg) -> ssl.SSLContext | None:
         if self.certificates is None:
@@ -110,4 +126,10 @@ class Journey:
         if not leg.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        issuers = {Credential.OWN: self.certificates, Credential.FOREIGN: self.forger}
+        issuer, person = issuers.get(leg.credential), _PEOPLE.get(leg.hop)
+        if issuer is not None and person is not None:
+            issuer.certify(context, person.address)
+        if leg.version is not None:
+            context.maximum_version = leg.version
         return context

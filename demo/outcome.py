@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from mailtap.capture.model import Conversation, Endpoint, Flow, Leak, Packet
     from mailtap.demo.guessing import Attempt
     from mailtap.demo.scenarios import Hop, Scenario
+    from mailtap.demo.screen import Screen
 
 Fields = dict["Hop", tuple[Field, ...]]
 
 _DROPPED = N_("the capture dropped {count} packets, so silence proves nothing")
 _NOT_DELIVERED = N_("the mail that was fetched is not the mail that was sent")
 _UNSEEN = N_("the listener saw nothing of the {hop} hop")
-_OTHER_LOOT = N_("whoever stands in the path of the {hop} hop did not get just what this scenario says")
+_OTHER_LOOT = N_("the attacker on the {hop} hop did not get just what this scenario says")
 _HALF_SEEN = N_("the listener did not see the {hop} hop from start to end")
 
 
@@ -36,7 +37,10 @@ class Outcome:
         dropped: packets that the capture lost.
         delivered: whether the mail that was fetched is the mail that was sent; where the row delivers
             nothing, whether nothing was.
-        loot: for each hop with somebody in the path, the fields that he got, from his own side alone.
+        screens: for each leg of the row, what the mail program showed to its user.
+        read: for each hop with somebody in the path, what he read, from his own side alone. It was not on
+            the wire unless it is among the leaks, too.
+        loot: for each hop with an attack on it, the fields that the attacker got.
         leaks: what the listener heard on the wire, in the order seen.
         notes: why it did not hear more.
         conversations: every flow as the eavesdropper saw it.
@@ -52,6 +56,8 @@ class Outcome:
     packets: tuple[Packet, ...]
     dropped: int
     delivered: bool
+    screens: tuple[Screen, ...] = ()
+    read: Mapping[Hop, tuple[Leak, ...]] = field(default_factory=dict)
     loot: Mapping[Hop, frozenset[Field]] = field(default_factory=dict)
     leaks: tuple[Leak, ...]
     notes: tuple[Note, ...]
@@ -158,9 +164,14 @@ class Outcome:
         return not (self.unexpected or self.missing or self.problems)
 
     @property
-    def robbed(self) -> Fields:
-        """The fields that somebody in the path got, sorted, for each hop where one stood."""
+    def stolen(self) -> Fields:
+        """The fields that an active attacker got, sorted, for each hop with an attack on it."""
         return {hop: tuple(sorted(self.loot[hop])) for hop in self.servers if hop in self.loot}
+
+    @property
+    def attack_succeeded(self) -> bool | None:
+        """Whether an active attacker got anything, from what he has got; None where there was no attack."""
+        return any(self.loot.values()) if self.loot else None
 
     @property
     def opaque(self) -> bool:

@@ -17,6 +17,8 @@ from mailtap.demo.guessing import attempt
 from mailtap.demo.journey import Journey
 from mailtap.demo.offices import open_offices
 from mailtap.demo.outcome import Outcome
+from mailtap.demo.scenarios.row import Credential
+from mailtap.demo.screen import Screen
 from mailtap.servers import LAB_NAMES, LabCertificates, Security
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ class Run:
         endpoints: for each leg of the row, where the mail program connected to.
         recording: what crossed the wire.
         delivered: whether the mail that was fetched is the mail that was sent.
-        loot: for each hop with somebody in the path, the fields that he got.
+        screens: for each leg of the row, what the mail program showed.
+        read: for each hop with somebody in the path, what he read, from his own side.
+        loot: for each hop with an attack on it, the fields that the attacker got.
         key_log: the TLS session keys, in NSS key log format.
         failures: what went wrong, in plain English.
         remarks: what else is worth saying.
@@ -49,6 +53,8 @@ class Run:
     endpoints: tuple[Endpoint, ...]
     recording: Recording
     delivered: bool
+    screens: tuple[Screen, ...]
+    read: Mapping[Hop, tuple[Leak, ...]]
     loot: Mapping[Hop, frozenset[Field]]
     key_log: bytes
     failures: tuple[str, ...]
@@ -75,7 +81,7 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
     with scratch_folder() as folder, ExitStack() as stack:
         key_log = folder / "keys.log"
         certificates = _certificates(scenario, key_log)
-        journey = Journey(scenario=scenario, certificates=certificates)
+        journey = Journey(scenario=scenario, certificates=certificates, forger=_forger(scenario))
         offices = stack.enter_context(open_offices(scenario, lab, certificates, journey.forward))
         fronts, intruders = _fronts(scenario, offices, stack)
         # Legs that share a front share its tap.
@@ -85,14 +91,18 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
         with lab.tap(targets, well_known=well_known, alone=bool(intruders)) as tap:
             journey.addresses = {leg: tap.endpoints[names[front]] for leg, front in fronts.items()}
             delivered = journey.travel(cast.compose(datetime.now(UTC)))
-            if not offices.wait_idle(PATIENCE):
+            waits = (offices.wait_idle, *(intruder.wait_idle for intruder in intruders.values()))
+            if not all(wait(PATIENCE) for wait in waits):
                 journey.failures.append(N_("a server session did not end"))
             recording = tap.finish()
+        read = {hop: intruder.loot() for hop, intruder in intruders.items()}
         return Run(
             endpoints=tuple(Endpoint(*journey.addresses[leg]) for leg in scenario.legs),
             recording=recording,
             delivered=delivered,
-            loot={hop: intruder.loot() for hop, intruder in intruders.items()},
+            screens=tuple(journey.screens.get(leg, Screen()) for leg in scenario.legs),
+            read=read,
+            loot=_loot(scenario, read, journey.stolen),
             key_log=key_log.read_bytes() if key_log.exists() else b"",
             failures=(*journey.failures, *offices.faults),
             remarks=offices.remarks + tap.remarks,
@@ -128,6 +138,8 @@ def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Itera
         packets=packets,
         dropped=run.recording.dropped,
         delivered=run.delivered,
+        screens=run.screens,
+        read=run.read,
         loot=run.loot,
         leaks=(*leaks, *guessed),
         notes=tuple(item for item in heard if isinstance(item, Note)),
@@ -137,6 +149,22 @@ def evaluate(scenario: Scenario, rung: Rung, run: Run, words: Callable[[], Itera
         failures=run.failures + deaf,
         remarks=run.remarks,
     )
+
+
+def _loot(
+    scenario: Scenario, read: Mapping[Hop, tuple[Leak, ...]], stolen: Mapping[Hop, frozenset[Field]]
+) -> Mapping[Hop, frozenset[Field]]:
+    """Return which fields each attacker got, by reading or by a mail program of his own; some got none."""
+    return {
+        hop: frozenset(leak.field for leak in read.get(hop, ())) | stolen.get(hop, frozenset())
+        for hop in scenario.attacked
+    }
+
+
+def _forger(scenario: Scenario) -> LabCertificates | None:
+    """Return who issues false client certificates, where the row has one."""
+    forged = any(leg.credential is Credential.FOREIGN for leg in scenario.legs)
+    return LabCertificates(organization=cast.FORGER) if forged else None
 
 
 def _certificates(scenario: Scenario, key_log: Path) -> LabCertificates | None:

@@ -132,10 +132,9 @@ class ToyServers:
         logging.getLogger("mail.log").addHandler(_QUIET)
         receptions: list[Reception] = []
         try:
-            context = self._certificates.server_context() if self._certificates else None
             for service in self._services:
                 sock = listen(self._host, service.port)
-                receptions.append(self._reception(service, sock, context))
+                receptions.append(self._reception(service, sock, self._context(service)))
                 self._endpoints[service] = sock.getsockname()[:2]
             self._thread = threading.Thread(
                 target=self._run, args=(receptions,), name="mailtap-servers", daemon=True
@@ -178,6 +177,11 @@ class ToyServers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _context(self, service: Service) -> ssl.SSLContext | None:
+        if self._certificates is None:
+            return None
+        return self._certificates.server_context(client_certificate=service.client_certificate)
 
     def _reception(self, service: Service, sock: socket.socket, context: ssl.SSLContext | None) -> Reception:
         factories = {ServerProtocol.SMTP: self._smtp, ServerProtocol.POP3: self._pop3}

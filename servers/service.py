@@ -42,6 +42,7 @@ class Service:
         login_required: whether SMTP takes mail only after a login (RFC 6409, section 4.3).
         login_before: whether SMTP takes mail only from an address that has logged in by POP3 before.
         clients_refused: whether SMTP refuses mail from clients, as port 25 does to those outside.
+        client_certificate: whether a client must show a certificate of the lab's authority to get into TLS.
         host: the name that the server gives itself.
 
     Raises:
@@ -59,6 +60,7 @@ class Service:
     login_required: bool = False
     login_before: bool = False
     clients_refused: bool = False
+    client_certificate: bool = False
     host: str = LAB_HOST
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """Listens to TLS, as far as it can be heard: the handshake's clear part (RFC 8446; RFC 5246).
 
-That is the server's name as the client asks for it, the version, and up to TLS 1.2 the certificate.
+That is the server's name as the client asks for it, the version, and up to TLS 1.2 the certificates.
 All other bytes are only counted.
 """
 
@@ -71,6 +71,8 @@ def watch(talk: Talk, protocol: Protocol) -> Reading[None]:
             names=server.names,
             certificate=server.certificate,
             opaque=client.count() + server.count(),
+            client_names=client.names,
+            client_certificate=client.certificate,
         )
     )
 

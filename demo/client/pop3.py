@@ -26,7 +26,7 @@ class _Pop3(poplib.POP3):
 
     def close(self) -> None:
         """Close the connection."""
-        end_tls(self.sock)
+        end_tls(self.sock, self._settings)
         with suppress(OSError):  # after a failed handshake there is no socket left, and why is said already
             super().close()
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from mailtap.demo.client.padlock import Padlock, padlock
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailtap.servers import Service
 
 TIMEOUT: Final = 20.0  # seconds for any one answer; a bound, not a wait
@@ -33,6 +36,7 @@ class Settings:
         password: the password.
         trust: for TLS, the context that holds the trusted CA.
         insist: whether to break off where STARTTLS is not offered, instead of going on in clear.
+        show: called with the padlock of a connection, at its end; not where TLS never began.
     """
 
     service: Service
@@ -42,6 +46,7 @@ class Settings:
     password: str = ""
     trust: ssl.SSLContext | None = None
     insist: bool = True
+    show: Callable[[Padlock], object] = field(default=lambda _: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +87,14 @@ def trust(settings: Settings) -> ssl.SSLContext:
     return settings.trust
 
 
-def end_tls(connection: socket.socket | None) -> None:
-    """End TLS in good order (RFC 8446, section 6.1), where the connection has it.
+def end_tls(connection: socket.socket | None, settings: Settings) -> None:
+    """End TLS in good order (RFC 8446, section 6.1), where the connection has it, and show its padlock.
 
     Who closes while the server still speaks resets the connection, and a capture ends in a RST.
     """
     if isinstance(connection, ssl.SSLSocket):
+        if (seen := padlock(connection)) is not None:
+            settings.show(seen)
         with suppress(OSError, ValueError):  # the server may be gone; all that mattered has been said
             connection.settimeout(GOODBYE)
             connection.unwrap()

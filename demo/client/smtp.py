@@ -25,7 +25,7 @@ class _Smtp(smtplib.SMTP):
 
     def close(self) -> None:
         """Close the connection."""
-        end_tls(self.sock)
+        end_tls(self.sock, self._settings)
         super().close()
 
 

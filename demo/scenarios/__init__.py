@@ -13,13 +13,15 @@ from mailtap.demo.scenarios.login_only import LOGIN_ONLY
 from mailtap.demo.scenarios.metadata import METADATA
 from mailtap.demo.scenarios.nothing_done import NOTHING_DONE
 from mailtap.demo.scenarios.one_leg import ONE_LEG
+from mailtap.demo.scenarios.other_side import OTHER_SIDE
 from mailtap.demo.scenarios.row import Group, Hop, Leg, Risk, Scenario
+from mailtap.demo.scenarios.stripped import STRIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["BY_NAME", "SCENARIOS", "Group", "Hop", "Leg", "Risk", "Scenario"]
 
-SCENARIOS = (*NOTHING_DONE, *LOGIN_ONLY, *ONE_LEG, *EVERY_LEG, *METADATA)
+SCENARIOS = (*NOTHING_DONE, *LOGIN_ONLY, *ONE_LEG, *EVERY_LEG, *OTHER_SIDE, *STRIPPED, *METADATA)
 
 BY_NAME: Mapping[str, Scenario] = {scenario.name: scenario for scenario in SCENARIOS}

@@ -7,30 +7,16 @@ from typing import Final
 from mailtap.capture.language import N_
 from mailtap.demo import cast
 from mailtap.demo.scenarios.offers import (
+    FETCH_BY_STLS,
     FETCH_OVER_TLS,
-    PASSWORD,
     RELAY_IN_CLEAR,
+    SEND_BY_STARTTLS,
     SEND_OVER_TLS,
     from_his_server,
 )
 from mailtap.demo.scenarios.row import MAIL, ONLY_THE_NAME, Group, Hop, Leg, Risk, Scenario
 from mailtap.servers import Security, ServerProtocol, Service
 
-_SEND_BY_STARTTLS: Final = Leg(
-    hop=Hop.SUBMIT,
-    service=Service(
-        protocol=ServerProtocol.SMTP,
-        security=Security.STARTTLS,
-        port=587,
-        mechanisms=PASSWORD,
-        clear_login=False,
-        login_required=True,
-    ),
-)
-_FETCH_BY_STLS: Final = Leg(
-    hop=Hop.FETCH,
-    service=Service(protocol=ServerProtocol.POP3, security=Security.STARTTLS, port=110, clear_login=False),
-)
 _RELAY_BY_STARTTLS: Final = Leg(
     hop=Hop.RELAY,
     service=Service(protocol=ServerProtocol.SMTP, security=Security.STARTTLS, port=25, host=cast.EXCHANGER),
@@ -66,7 +52,7 @@ EVERY_LEG: Final = (
         title=N_("begun in clear, then encrypted (STARTTLS, STLS)"),
         risk=Risk.BOTH,
         countermeasure=N_("SMTP over SSL and POP over SSL"),
-        legs=(_SEND_BY_STARTTLS, _FETCH_BY_STLS),
+        legs=(SEND_BY_STARTTLS, FETCH_BY_STLS),
         expected={Hop.SUBMIT: ONLY_THE_NAME, Hop.FETCH: ONLY_THE_NAME},
         why=N_(
             "The first lines are in clear: greetings, and what the server offers. Then both sides change to"

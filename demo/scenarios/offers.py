@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from mailtap.capture.language import N_
 from mailtap.demo import cast
 from mailtap.demo.scenarios.row import Hop, Leg
 from mailtap.servers import Security, ServerProtocol, Service
+
+TRIES_TO_SEND: Final = N_("Hanako tries to send the mail")
+TRIES_TO_FETCH: Final = N_("Taro tries to fetch his mail")
 
 PASSWORD: Final = ("PLAIN", "LOGIN")
 
@@ -32,6 +36,21 @@ SUBMIT_IN_CLEAR: Final = Leg(
 SEND_OVER_TLS: Final = Leg(
     hop=Hop.SUBMIT,
     service=Service(protocol=ServerProtocol.SMTP, security=Security.TLS, port=465, mechanisms=PASSWORD),
+)
+SEND_BY_STARTTLS: Final = Leg(
+    hop=Hop.SUBMIT,
+    service=Service(
+        protocol=ServerProtocol.SMTP,
+        security=Security.STARTTLS,
+        port=587,
+        mechanisms=PASSWORD,
+        clear_login=False,
+        login_required=True,
+    ),
+)
+FETCH_BY_STLS: Final = Leg(
+    hop=Hop.FETCH,
+    service=Service(protocol=ServerProtocol.POP3, security=Security.STARTTLS, port=110, clear_login=False),
 )
 RELAY_IN_CLEAR: Final = Leg(
     hop=Hop.RELAY,

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ssl import TLSVersion  # noqa: TC003
 from typing import Protocol, TypeAlias
 
 from mailtap.capture.language import N_
-from mailtap.capture.model import Field
+from mailtap.capture.model import Field, Leak
 from mailtap.servers import Service  # noqa: TC001  # Man is an alias that holds it
 
 
@@ -56,8 +57,19 @@ class Intruder(Protocol):
 
     endpoint: tuple[str, int]
 
-    def loot(self) -> frozenset[Field]:
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until his sessions have ended; return whether that came true within so many seconds."""
+
+    def loot(self) -> tuple[Leak, ...]:
         """Return what he got by himself, from his own side."""
+
+
+class Credential(StrEnum):
+    """The client certificate that a mail program has."""
+
+    NONE = "none"
+    OWN = "own"  # of the lab's authority, for the person whose account it is
+    FOREIGN = "foreign"  # with the person's name on it, of an authority that the server does not trust
 
 
 # Lets an intruder stand before the server of a leg. He works between the lab's own two ends only: the
@@ -78,6 +90,9 @@ class Leg:
         verify: whether the program checks the certificate.
         insist: whether it breaks off where STARTTLS is not offered; if not, it shrugs and goes on in clear.
         man: who stands in the path.
+        credential: the client certificate that the program has.
+        version: the newest TLS that the program speaks; None is the newest that there is.
+        thief: whether this is somebody else, with the password of the person who does such things.
     """
 
     hop: Hop
@@ -88,6 +103,9 @@ class Leg:
     verify: bool = True
     insist: bool = True
     man: Man | None = None
+    credential: Credential = Credential.NONE
+    version: TLSVersion | None = None
+    thief: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +120,7 @@ class Scenario:
         countermeasure: the article's countermeasure.
         legs: what happens, in this order; a relay leg while the mail before it is being handed over.
         expected: for each hop, the fields that cross the wire in a form that can be read.
-        loot: for each hop with somebody in the path, the fields that he is expected to get.
+        loot: for each hop with an attack on it, the fields that the attacker is expected to get.
         bcc: whether the mail goes to a blind copy's recipient, too.
         why: one sentence on what was seen.
         protects: what it protects.
@@ -139,6 +157,12 @@ class Scenario:
     def services(self) -> Mapping[Hop, Service]:
         """For each hop, the service that matters: the last that the mail program turns to."""
         return {leg.hop: leg.service for leg in self.legs}
+
+    @property
+    def attacked(self) -> tuple[Hop, ...]:
+        """The hops with an active attack: somebody in the path, or with a stolen password."""
+        hops = {leg.hop for leg in self.legs if leg.man is not None or leg.thief}
+        return tuple(hop for hop in Hop if hop in hops)
 
     @property
     def delivers(self) -> bool:

@@ -62,7 +62,23 @@ def leaked(outcome: Outcome, reader: Reader) -> list[Text]:
     secrets = [value for (what, _, value) in rows if what in SECRETS and what is not Field.DIGEST]
     for line in lines:
         line.highlight_words(secrets, _LOUD)
-    return [Text(reader.say("What the eavesdropper has now:"), "bold"), *lines, *_hidden(outcome, reader)]
+    return [
+        Text(reader.say("What the eavesdropper has now:"), "bold"),
+        *lines,
+        *_hidden(outcome, reader),
+        *_stolen(outcome, reader),
+    ]
+
+
+def _stolen(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return what an active attacker has besides, who need not have it from the wire."""
+    if outcome.attack_succeeded is None:
+        return []
+    fields = {field for fields in outcome.stolen.values() for field in fields}
+    if not fields:
+        return reader.wrapped(reader.say("And the attacker has nothing."), "bold green")
+    names = _list(sorted(fields, key=_ORDER.index), reader)
+    return reader.wrapped(reader.say("But the attacker has: {fields}.", fields=names), "bold red")
 
 
 def _hidden(outcome: Outcome, reader: Reader) -> list[Text]:
@@ -176,7 +192,7 @@ def _point(outcome: Outcome, reader: Reader) -> list[Text]:
             name=reader.say(names[leak.username]),
             password=shown(leak, mask=reader.mask),
         )
-        for leak in outcome.leaks
+        for leak in (*outcome.leaks, *(leak for read in outcome.read.values() for leak in read))
         if leak.field is Field.PASSWORD and leak.username in names
     ]
     said = [*dict.fromkeys(sentences), reader.say(outcome.scenario.point)]

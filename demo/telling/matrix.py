@@ -108,13 +108,13 @@ def _cell(outcome: Outcome, field: Field, say: Say) -> Cell:
 
 def _attack(outcome: Outcome, say: Say) -> Cell:
     """Return on which hops somebody in the path got something; a dash for each where he got nothing."""
-    marks = [say(LETTERS[hop]) if fields else HELD for hop, fields in outcome.robbed.items()]
+    marks = [say(LETTERS[hop]) if fields else HELD for hop, fields in outcome.stolen.items()]
     agrees = all(
-        set(outcome.robbed.get(hop, ())) == set(outcome.scenario.loot.get(hop, ()))
-        for hop in {*outcome.robbed, *outcome.scenario.loot}
+        set(outcome.stolen.get(hop, ())) == set(outcome.scenario.loot.get(hop, ()))
+        for hop in {*outcome.stolen, *outcome.scenario.loot}
     )
     text = "".join(marks) + ("" if agrees else WRONG)
-    return Cell(text or NOTHING, _state(text, leaked=any(outcome.robbed.values()), guessed=False))
+    return Cell(text or NOTHING, _state(text, leaked=any(outcome.stolen.values()), guessed=False))
 
 
 def _state(text: str, *, leaked: bool, guessed: bool) -> State:

@@ -18,7 +18,7 @@ Object = dict[str, Any]
 
 
 def leak_objects(outcome: Outcome, file: str | None, *, mask: bool) -> Iterator[Object]:
-    """Yield an object for each leak and then for each note, with the scenario and the hop.
+    """Yield an object for each leak, each note, and all that was stolen, with the scenario and the hop.
 
     Args:
         outcome: the run.
@@ -30,6 +30,25 @@ def leak_objects(outcome: Outcome, file: str | None, *, mask: bool) -> Iterator[
         flow = item.evidence.flow if isinstance(item, Leak) else item.flow
         place = {"scenario": outcome.scenario.name, "hop": outcome.hop(flow) if flow else None}
         yield {**to_json(item, mask=mask), "file": file, **place}
+    yield from _stolen_objects(outcome, mask=mask)
+
+
+def _stolen_objects(outcome: Outcome, *, mask: bool) -> Iterator[Object]:
+    """Yield an object for each value that somebody in the path read on his own side.
+
+    It need not have been on the wire, so it is a note, not a leak: `field` is null, and `stolen` says what.
+    """
+    for hop, read in outcome.read.items():
+        for leak in read:
+            told = to_json(leak, mask=mask)
+            yield {
+                "field": None,
+                "note": "The attacker read it on his own side.",
+                "stolen": told["field"],
+                **{key: told[key] for key in ("value", "protocol", "mechanism", "username", "accepted")},
+                "scenario": outcome.scenario.name,
+                "hop": hop,
+            }
 
 
 def summary_object(outcome: Outcome, verdict: Verdict) -> Object:
@@ -45,7 +64,8 @@ def summary_object(outcome: Outcome, verdict: Verdict) -> Object:
         "expected": _plain(outcome.expected),
         "leaked": _plain(outcome.leaked),
         "guessed": _plain(outcome.guessed),
-        "robbed": _plain(outcome.robbed),
+        "attack_succeeded": outcome.attack_succeeded,
+        "stolen": _plain(outcome.stolen),
         "unexpected": _plain(outcome.unexpected),
         "missing": _plain(outcome.missing),
         "rung": outcome.rung,

@@ -33,12 +33,18 @@ def picture(outcome: Outcome, reader: Reader) -> list[Text]:
     computers = [reader.say("Hanako's PC"), reader.say("Taro's PC")]
     people = [reader.say(cast.HANAKO.name), reader.say(cast.TARO.name)]
     drawings = (
-        _drawn(_stations(outcome, reader, ends), _arrows(outcome, dashes), reader)
+        _drawn(_stations(outcome, reader, ends), _arrows(outcome, dashes), _listener(outcome, reader))
         for ends, dashes in ((computers, "──"), (computers, "─"), (people, "─"))
     )
     fitting = next((lines for lines in drawings if lines[0].cell_len <= reader.width), None)
     way = fitting or _listed(_stations(outcome, reader, people), _arrows(outcome, "─"))
     return [*way, *reader.wrapped(recorded, hang=_MARGIN)]
+
+
+def _listener(outcome: Outcome, reader: Reader) -> str:
+    """Return who is drawn under the way: somebody in the path, or one who only listens."""
+    active = any(leg.man is not None for leg in outcome.scenario.legs)
+    return reader.say(" man in the path ") if active else reader.say(" eavesdropper ")
 
 
 def _stations(outcome: Outcome, reader: Reader, ends: Sequence[str]) -> list[str]:
@@ -64,8 +70,8 @@ def _arrows(outcome: Outcome, dashes: str) -> list[str]:
     return arrows
 
 
-def _drawn(stations: Sequence[str], arrows: Sequence[str], reader: Reader) -> list[Text]:
-    """Return the way in one line, and the eavesdropper under it, with an ear on each arrow."""
+def _drawn(stations: Sequence[str], arrows: Sequence[str], name: str) -> list[Text]:
+    """Return the way in one line, and who listens under it, with an ear on each arrow."""
     way = Text(_MARGIN)
     ears: list[int] = []
     for station, arrow in zip(stations, [*arrows, ""], strict=True):
@@ -73,7 +79,6 @@ def _drawn(stations: Sequence[str], arrows: Sequence[str], reader: Reader) -> li
         if arrow:
             ears.append(way.cell_len + 1 + cell_len(arrow) // 2)
             way.append(f" {arrow} ")
-    name = reader.say(" eavesdropper ")
     left, right = ears[0], max(ears[-1], ears[0] + cell_len(name) + 1)
     bar = name.center(right - left - 1 - (cell_len(name) - len(name)), "─")
     wires = "".join("│" if column in ears else " " for column in range(ears[-1] + 1))

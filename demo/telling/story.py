@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mailtap.capture.model import Field
 from mailtap.demo.telling import dialogue, ending
+from mailtap.demo.telling.beside import beside
 from mailtap.demo.telling.picture import picture
 from mailtap.demo.telling.words import PEOPLE, SERVICE_NAMES
 
@@ -74,4 +75,4 @@ def _leg(outcome: Outcome, number: int, reader: Reader) -> Part:
     }
     for talk in outcome.talks(number):
         lines += dialogue.show(talk, outcome.leaks, reader, told=told)
-    return lines
+    return lines + beside(outcome, number, reader)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.model import Field
-from mailtap.demo.testing.impostor import HOP
+from mailtap.demo.adversary.notebook import HOP
 from mailtap.servers import Security
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from mailtap.capture.guess import bundled_words
 from mailtap.capture.model import Field, Secret
+from mailtap.demo.adversary.notebook import HOP
 from mailtap.demo.guessing import attempt
 from mailtap.demo.testing import baseline, telling
 from mailtap.demo.testing.errors import BadMark
-from mailtap.demo.testing.impostor import HOP
 
 if TYPE_CHECKING:
     from pathlib import Path

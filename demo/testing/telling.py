@@ -9,8 +9,8 @@ from mailtap.capture.language import load
 from mailtap.capture.model import Direction
 from mailtap.capture.report import FIELDS, SECRETS, STARS, packet_list, printable
 from mailtap.capture.report import line as leak_line
+from mailtap.demo.adversary.notebook import HOP
 from mailtap.demo.testing.advice import ADVICE, situation
-from mailtap.demo.testing.impostor import HOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

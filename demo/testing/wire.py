@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 from mailtap.capture.live import CaptureUnavailable, LiveCapture
 from mailtap.capture.model import Endpoint
+from mailtap.demo.adversary.notebook import Notebook
 from mailtap.demo.network.relay import Relay
 from mailtap.demo.network.tap import Tap
 from mailtap.demo.testing import canary
 from mailtap.demo.testing.errors import NothingHeard, PacketsDropped, TapDeaf, TapUnavailable
 from mailtap.demo.testing.hearing import Hearing
-from mailtap.demo.testing.impostor import Impostor
 from mailtap.servers import ToyServers
 from mailtap.servers.confidant import tell_nobody
 
@@ -67,8 +67,8 @@ class Wire:
         self.services = dict(services)
         self.endpoints: dict[str, Endpoint] = {}
         self._host = host
-        self._impostor = Impostor()
-        confidant = self._impostor.confide if impostor else tell_nobody
+        self._notebook = Notebook()
+        confidant = self._notebook.confide if impostor else tell_nobody
         self._account = account
         self._servers = ToyServers(
             tuple(services.values()),
@@ -111,7 +111,7 @@ class Wire:
             )
         if not recording.complete:
             raise TapDeaf(f"{recording.problem} So silence proves nothing.")
-        packets = self._impostor.join(recording.packets)
+        packets = self._notebook.join(recording.packets)
         if self._last is None or len(self._last.packets) != len(packets):
             self._last = Hearing(packets, [planted.endpoint for planted in self._canaries])
         if not all(stream.whole for stream in self._last.streams):

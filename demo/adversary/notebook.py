@@ -1,8 +1,7 @@
-"""What an impostor reads: the inside of TLS that a client has let him end, as a hop of its own.
+"""What an impostor reads, as a hop of its own: the inside of TLS that a client has let him end.
 
-A man in the middle with a certificate of his own reads everything the client says to him. What the
-server that plays him was told inside TLS is written down like traffic in clear, so that the very same
-listener hears it.
+A man in the middle with a certificate of his own reads everything the client says to him. What he was
+told inside TLS is written down like traffic in clear, so that the very same listener hears it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from mailtap.capture.model import Direction, Endpoint, Packet
+from mailtap.capture.model import Direction, Endpoint, Leak, Packet
+from mailtap.capture.pipeline import listen
 from mailtap.demo.network.frames import ETHERNET, Connection
 from mailtap.servers import Security, ServerProtocol, Service
 
@@ -31,7 +31,7 @@ _ASKS: Final = {b"STARTTLS", b"STLS"}
 _AGREES: Final = (b"220", b"+OK")
 
 
-class Impostor:
+class Notebook:
     """Writes down what his sessions say inside TLS. Safe to use from several threads."""
 
     def __init__(self) -> None:
@@ -40,11 +40,22 @@ class Impostor:
         self._sessions = 0
 
     def confide(self, service: Service) -> Confidant:
-        """Return who is told what the next session of a service says."""
+        """Return who is told what the next session of a service says; he keeps what is inside TLS."""
+        return _Session(self, self._connection(service), inside=service.security is Security.TLS)
+
+    def overhear(self, service: Service) -> Confidant:
+        """Return who is told what the next session of a service says; he keeps all of it."""
+        return _Session(self, self._connection(service), inside=True)
+
+    def read(self) -> tuple[Leak, ...]:
+        """Return what the listener hears in all that was written down."""
+        return tuple(item for item in listen(self.join(())) if isinstance(item, Leak))
+
+    def _connection(self, service: Service) -> Connection:
         with self._lock:
             self._sessions += 1
             client = Endpoint("127.0.0.1", _FIRST_PORT + self._sessions % 10_000)
-        return _Session(self, service, Connection(client, HOP[service.protocol]))
+        return Connection(client, HOP[service.protocol])
 
     def write(self, frames: Iterable[bytes]) -> None:
         """Write frames down as seen now."""
@@ -64,10 +75,10 @@ class Impostor:
 class _Session:
     """One session: silent in clear, which the wire shows anyway; written down inside TLS."""
 
-    def __init__(self, impostor: Impostor, service: Service, frames: Connection) -> None:
-        self._impostor = impostor
+    def __init__(self, notebook: Notebook, frames: Connection, *, inside: bool) -> None:
+        self._notebook = notebook
         self._frames = frames
-        self._inside = service.security is Security.TLS
+        self._inside = inside
         self._begun = False
         self._over = False
         self._greeting = b""
@@ -90,15 +101,15 @@ class _Session:
         if self._begun and not self._over:
             self._over = True
             for direction in Direction:
-                self._impostor.write(self._frames.ended(direction))
+                self._notebook.write(self._frames.ended(direction))
 
     def _write(self, direction: Direction, data: bytes) -> None:
         if not self._inside or self._over:
             return
         if not self._begun:
             self._begun = True
-            self._impostor.write(self._frames.opened())
+            self._notebook.write(self._frames.opened())
             # A listener expects a greeting, and APOP's challenge is in it; after STARTTLS there is no other.
             if data != self._greeting:
-                self._impostor.write(self._frames.sent(Direction.SERVER, self._greeting))
-        self._impostor.write(self._frames.sent(direction, data))
+                self._notebook.write(self._frames.sent(Direction.SERVER, self._greeting))
+        self._notebook.write(self._frames.sent(direction, data))

@@ -1,0 +1,1 @@
+"""Who stands in the path, or plays the server: active attacks, inside the lab and on loopback only."""

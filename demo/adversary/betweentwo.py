@@ -1,0 +1,123 @@
+"""Carries one session between a mail program and a server, and tells a confidant all that is said."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from mailtap.servers import Security, ServerProtocol, Service
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from mailtap.servers import Confidant
+
+# What a mail program says to get into TLS (RFC 3207, section 4; RFC 2595, section 4).
+_UPGRADE: Final = {
+    ServerProtocol.SMTP: (b"EHLO pc.lab.example\r\n", b"STARTTLS\r\n"),
+    ServerProtocol.POP3: (b"STLS\r\n",),
+}
+_AGREES: Final = (b"220", b"+OK")
+_CHUNK: Final = 65_536
+
+
+class BetweenTwo(asyncio.StreamReaderProtocol):
+    """One session, from the mail program's side.
+
+    Where the server begins TLS on request, he requests it. Once inside, the server offers STARTTLS no more
+    (RFC 3207, section 4.2; RFC 2595, section 4): not a byte need be changed to take it from the mail program.
+
+    Attributes:
+        ended: set when the mail program's connection is gone.
+        finished: whether the server was reached, and has ended the session.
+    """
+
+    def __init__(
+        self, service: Service, server: tuple[str, int], *, upstream: ssl.SSLContext, confidant: Confidant
+    ) -> None:
+        self.ended = asyncio.Event()
+        self.finished = False
+        self._service = service
+        self._server = server
+        self._upstream = upstream
+        self._confidant = confidant
+        super().__init__(asyncio.StreamReader(), self._attend)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End the session."""
+        super().connection_lost(error)
+        self._confidant.ended()
+        self.ended.set()
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Stand between the two until one of them has ended."""
+        server_writer: asyncio.StreamWriter | None = None
+        with suppress(OSError):  # one of the two is gone: so is he
+            server_reader, server_writer = await self._reach()
+            if self._service.security is Security.STARTTLS:
+                greeting = await self._upgrade(server_reader, server_writer)
+                self._confidant.sent(greeting)
+                writer.write(greeting)
+            await _first_of(
+                asyncio.create_task(_pump(reader, server_writer, self._confidant.received)),
+                asyncio.create_task(_pump(server_reader, writer, self._confidant.sent)),
+            )
+            self.finished = server_reader.at_eof()
+        if server_writer is not None:
+            server_writer.close()
+        writer.close()
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the server, inside TLS where it has it from the first byte."""
+        tls = self._service.security is Security.TLS
+        return await asyncio.open_connection(
+            *self._server,
+            ssl=self._upstream if tls else None,
+            server_hostname=self._service.host if tls else None,
+        )
+
+    async def _upgrade(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """Start TLS with the server and return its greeting.
+
+        Raises:
+            ConnectionError: it does not want to.
+        """
+        greeting = await _reply(reader)
+        for command in _UPGRADE[self._service.protocol]:
+            writer.write(command)
+            answer = await _reply(reader)
+        if not answer.startswith(_AGREES):
+            raise ConnectionError("the server does not start TLS")
+        await writer.start_tls(self._upstream, server_hostname=self._service.host)
+        return greeting
+
+
+async def _reply(reader: asyncio.StreamReader) -> bytes:
+    """Return a reply, all its lines (RFC 5321, section 4.2.1)."""
+    reply = line = await reader.readline()
+    while line[:3].isdigit() and line[3:4] == b"-":
+        line = await reader.readline()
+        reply += line
+    return reply
+
+
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tell: Callable[[bytes], None]
+) -> None:
+    """Pass on what one side says until it has ended."""
+    while data := await reader.read(_CHUNK):
+        tell(data)
+        writer.write(data)
+        await writer.drain()
+
+
+async def _first_of(*pumps: asyncio.Task[None]) -> None:
+    """Wait until one of the directions has ended, and end the other."""
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
