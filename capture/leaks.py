@@ -25,6 +25,9 @@ from mailtap.capture.model import Direction, Evidence, Field, Leak, Note, Protoc
 
 Locate: TypeAlias = Callable[[tuple[Span, ...]], Evidence]
 
+SERVER_CERTIFICATE = N_("The server's certificate names {names}.")
+CLIENT_CERTIFICATE = N_("The client's certificate names {names}.")
+
 
 def read_event(event: Event, locate: Locate, message: int) -> list[Leak | Note]:
     """Return the leaks and notes in one event.
@@ -169,12 +172,11 @@ def _tls(event: TlsSeen, locate: Locate) -> Iterator[Note]:
         text = N_("TLS began at packet {packet}, {bytes:,} bytes opaque.")
         yield _at(text, event.protocol, began, packet=packet, bytes=event.opaque)
     if event.names:
-        text = N_("The server's certificate names {names}.")
-        yield _at(text, event.protocol, locate(event.certificate), names=", ".join(event.names))
+        where, names = locate(event.certificate), ", ".join(event.names)
+        yield _at(SERVER_CERTIFICATE, event.protocol, where, names=names)
     if event.client_names:
-        text = N_("The client's certificate names {names}.")
-        names = ", ".join(event.client_names)
-        yield _at(text, event.protocol, locate(event.client_certificate), names=names)
+        where, names = locate(event.client_certificate), ", ".join(event.client_names)
+        yield _at(CLIENT_CERTIFICATE, event.protocol, where, names=names)
 
 
 def _note(

@@ -59,7 +59,7 @@ class Journey:
             try:
                 fetched = self._go(leg, mail)
             except ClientFailed as error:
-                self._show(leg, failure=str(error))
+                self._show(leg, failure=error.reason)
                 if not leg.refused:
                     self.failures.append(str(error))
                     return False

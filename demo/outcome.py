@@ -175,8 +175,10 @@ class Outcome:
 
     @property
     def opaque(self) -> bool:
-        """Whether nothing was left to read on any hop, but the servers' names."""
-        return all(set(fields) <= {Field.SERVER_NAME} for fields in self.leaked.values())
+        """Whether nothing was left to read on any hop but the servers' names, and TLS is what hid it."""
+        return any(self.leaked.values()) and all(
+            set(fields) <= {Field.SERVER_NAME} for fields in self.leaked.values()
+        )
 
 
 def _different(some: Mapping[Hop, frozenset[Field]], others: Mapping[Hop, frozenset[Field]]) -> Hop | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailtap.demo.client.padlock import Padlock
+    from mailtap.demo.client.settings import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +16,8 @@ class Screen:
 
     Attributes:
         padlock: what can be shown of TLS; None where the program was not in it, or not for long enough.
-        failure: why the program gave up, in its own words; empty where it did not.
+        failure: why the program gave up; None where it did not.
     """
 
     padlock: Padlock | None = None
-    failure: str = ""
+    failure: Reason | None = None

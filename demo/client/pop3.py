@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import poplib
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from mailtap.demo.client.settings import TIMEOUT, ClientFailed, Settings, connect, end_tls, trust
+from mailtap.demo.client.settings import (
+    TIMEOUT,
+    Settings,
+    TlsNotOffered,
+    connect,
+    end_tls,
+    failed,
+    starts_tls,
+    trust,
+)
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+
+_ENDED: Final = "-ERR EOF"  # poplib's words for a connection that has ended
 
 
 class _Pop3(poplib.POP3):
@@ -61,11 +72,14 @@ def _logged_in(settings: Settings) -> Iterator[_Pop3]:
             pop3.quit()
         finally:
             pop3.close()
-    except (OSError, poplib.error_proto) as error:
-        raise ClientFailed(f"fetching by POP3 failed: {error}") from error
+    except (OSError, poplib.error_proto, TlsNotOffered) as error:
+        ended = isinstance(error, poplib.error_proto) and str(error) == _ENDED
+        raise failed("fetching by POP3", ConnectionError(str(error)) if ended else error) from error
 
 
 def _start_tls(pop3: _Pop3, settings: Settings) -> None:
     """Start TLS by STLS (RFC 2595, section 4) where the service is to have it."""
-    if settings.service.security is Security.STARTTLS and (settings.insist or "STLS" in pop3.capa()):
+    if settings.service.security is not Security.STARTTLS:
+        return
+    if starts_tls(settings, offered="STLS" in pop3.capa()):
         pop3.stls(trust(settings))

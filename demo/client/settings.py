@@ -6,12 +6,15 @@ The programs connect by address but speak to the server by name, as one does tha
 
 from __future__ import annotations
 
+import smtplib
 import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture.language import N_
 from mailtap.demo.client.padlock import Padlock, padlock
 from mailtap.servers import Security
 
@@ -64,8 +67,57 @@ class Letter:
     content: bytes
 
 
+class Reason(StrEnum):
+    """Why a mail program gave up, as it would tell the person before it."""
+
+    UNTRUSTED = N_("The server's certificate is signed by nobody whom this program trusts.")
+    NO_TLS = N_("The server offers no TLS, and TLS is required.")
+    CUT_OFF = N_("The server ended the connection.")
+    OTHER = N_("It did not work.")
+
+
+class TlsNotOffered(Exception):  # noqa: N818  # a condition of the run
+    """The server does not offer to start TLS, and the mail program insists on it."""
+
+
 class ClientFailed(Exception):  # noqa: N818  # a condition of the run, in plain English
-    """The mail program could not do its work; the message says what the server or the network said."""
+    """The mail program could not do its work; the message says what the server or the network said.
+
+    Attributes:
+        reason: what that means.
+    """
+
+    def __init__(self, message: str, reason: Reason = Reason.OTHER) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+_REASONS: Final = (
+    (ssl.SSLCertVerificationError, Reason.UNTRUSTED),
+    (TlsNotOffered, Reason.NO_TLS),
+    # TLS ends where the server breaks the handshake off; after it, the connection does.
+    (
+        (ssl.SSLZeroReturnError, ssl.SSLEOFError, ConnectionError, smtplib.SMTPServerDisconnected),
+        Reason.CUT_OFF,
+    ),
+)
+
+
+def failed(work: str, error: Exception) -> ClientFailed:
+    """Return in a mail program's own words what an error means for its work."""
+    reasons = (reason for kinds, reason in _REASONS if isinstance(error, kinds))
+    return ClientFailed(f"{work} failed: {error}", next(reasons, Reason.OTHER))
+
+
+def starts_tls(settings: Settings, *, offered: bool) -> bool:
+    """Return whether to ask for TLS now, where it is to begin on request.
+
+    Raises:
+        TlsNotOffered: the server does not offer it, and the mail program does not shrug.
+    """
+    if settings.insist and not offered:
+        raise TlsNotOffered("the server does not offer to start TLS")
+    return offered
 
 
 def connect(settings: Settings) -> socket.socket:

@@ -6,7 +6,17 @@ import smtplib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from mailtap.demo.client.settings import TIMEOUT, ClientFailed, Letter, Settings, connect, end_tls, trust
+from mailtap.demo.client.settings import (
+    TIMEOUT,
+    Letter,
+    Settings,
+    TlsNotOffered,
+    connect,
+    end_tls,
+    failed,
+    starts_tls,
+    trust,
+)
 from mailtap.servers import Security
 
 if TYPE_CHECKING:
@@ -36,20 +46,20 @@ def send(settings: Settings, letter: Letter) -> None:
         try:
             _hand_over(smtp, settings, letter)
             smtp.quit()
-        except smtplib.SMTPException:
+        except (smtplib.SMTPException, TlsNotOffered):
             with suppress(OSError, smtplib.SMTPException):  # a refusal is no reason to leave without a word
                 smtp.quit()
             raise
         finally:  # smtplib's own `with` says QUIT here, and what it makes of the answer would hide a Ctrl-C
             smtp.close()
-    except (OSError, smtplib.SMTPException) as error:
-        raise ClientFailed(f"sending by SMTP failed: {error}") from error
+    except (OSError, smtplib.SMTPException, TlsNotOffered) as error:
+        raise failed("sending by SMTP", error) from error
 
 
 def _hand_over(smtp: _Smtp, settings: Settings, letter: Letter) -> None:
     if settings.service.security is Security.STARTTLS:
         smtp.ehlo_or_helo_if_needed()
-        if settings.insist or smtp.has_extn("starttls"):
+        if starts_tls(settings, offered=smtp.has_extn("starttls")):
             smtp.starttls(context=trust(settings))
     if settings.service.mechanisms:
         smtp.login(settings.username, settings.password)

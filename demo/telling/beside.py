@@ -64,14 +64,11 @@ def _screen(leg: Leg, screen: Screen, reader: Reader) -> list[Text]:
     lines = reader.wrapped(whose, "bold underline")
     if screen.padlock is not None:
         lines += _padlock(screen.padlock, reader)
-    elif not screen.failure:
+    elif screen.failure is None:
         lines += reader.wrapped(reader.say("No padlock: in clear"), "bold yellow")
-    if screen.failure:
-        return [
-            *lines,
-            *reader.wrapped(reader.say("✋ Stopped:"), "bold green"),
-            *reader.wrapped(printable(screen.failure)),
-        ]
+    if screen.failure is not None:
+        lines += reader.wrapped(reader.say("✋ Stopped."), "bold yellow" if leg.thief else "bold green")
+        return [*lines, *reader.wrapped(reader.say(screen.failure))]
     return [*lines, *reader.wrapped(reader.say(_DONE[leg.hop]), "green")]
 
 

@@ -17,12 +17,12 @@ from mailtap.capture.table import table
 from mailtap.capture.witness import Agreement
 from mailtap.demo import cast
 from mailtap.demo.scenarios import Hop
-from mailtap.demo.telling.words import HOPS, PEOPLE, duration, listed
+from mailtap.demo.telling.words import HOPS, duration, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mailtap.capture.model import Conversation, Note
+    from mailtap.capture.model import Note
     from mailtap.capture.witness import Verdict
     from mailtap.demo.guessing import Attempt
     from mailtap.demo.outcome import Outcome
@@ -58,7 +58,8 @@ def leaked(outcome: Outcome, reader: Reader) -> list[Text]:
         [name, value, *(where.get(hop, "") for hop in outcome.servers)]
         for (_, name, value), where in rows.items()
     ]
-    lines = [Text(line) for line in table(heads, cells, width=reader.width, flexible=1).split("\n")]
+    shown_rows = table(heads, cells, width=reader.width, flexible=1) if cells else reader.say("nothing")
+    lines = [Text(line) for line in shown_rows.split("\n")]
     secrets = [value for (what, _, value) in rows if what in SECRETS and what is not Field.DIGEST]
     for line in lines:
         line.highlight_words(secrets, _LOUD)
@@ -136,33 +137,6 @@ def _strength(attempts: Sequence[Attempt], reader: Reader) -> str:
         years=duration(seconds, reader.say),
         fewer=duration(seconds / 1_000_000, reader.say),
     )
-
-
-def still_visible(outcome: Outcome, reader: Reader) -> list[Text]:
-    """Return what TLS does not hide: that it is mail, how much, and when."""
-    lines = [Text(reader.say("What TLS still shows to the eavesdropper:"), "bold")]
-    for talk in outcome.conversations:
-        hop = outcome.hop(talk.flow)
-        if hop is not None:
-            text = reader.say(
-                "{who}: which computer ({client}) talks to which server ({server}), that it is mail (by the"
-                " port, {port}), about how long it is ({up} bytes from the mail program, {down} from the"
-                " server), when it was, and that it took {milliseconds} ms.",
-                who=reader.say(PEOPLE[hop]),
-                client=talk.flow.client.address,
-                server=talk.flow.server.address,
-                port=talk.flow.server.port,
-                up=f"{talk.client_bytes:,}",
-                down=f"{talk.server_bytes:,}",
-                milliseconds=_milliseconds(talk),
-            )
-            lines += reader.wrapped(text, hang="  - ")
-    return lines
-
-
-def _milliseconds(talk: Conversation) -> str:
-    times = [utterance.time_ns for utterance in talk.utterances]
-    return f"{(max(times) - min(times)) / 1_000_000:.0f}" if times else "0"
 
 
 def moral(outcome: Outcome, reader: Reader) -> list[Text]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
 from mailtap.capture.report import FIELDS, json_line
-from mailtap.demo.telling.words import PEOPLE, SERVICE_NAMES, listed
+from mailtap.demo.telling.words import PEOPLE, SERVICE_NAMES, doer, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,7 +91,7 @@ def _row(row: Scenario, say: Say) -> list[str]:
 
 
 def _doer(leg: Leg, say: Say) -> str:
-    who = say(leg.tells or PEOPLE[leg.hop])
+    who = doer(leg, say)
     return say("{who} (refused)", who=who) if leg.refused else who
 
 
@@ -101,7 +101,9 @@ def _service(leg: Leg, say: Say) -> str:
 
 
 def _leaks(row: Scenario, leg: Leg, say: Say) -> str:
-    """Return what the hop of a leg leaks, once for each hop."""
+    """Return what the hop of a leg leaks, once for each hop, and what an attacker gets there."""
+    if leg.thief:
+        return say("to the thief: {got}", got=_fields(row.loot.get(leg.hop, ()), say))
     if leg != [each for each in row.legs if each.hop is leg.hop][-1]:
         return ""
     said = _fields(row.expected[leg.hop], say)

@@ -14,7 +14,8 @@ from mailtap.capture.model import Field
 from mailtap.demo.telling import dialogue, ending
 from mailtap.demo.telling.beside import beside
 from mailtap.demo.telling.picture import picture
-from mailtap.demo.telling.words import PEOPLE, SERVICE_NAMES
+from mailtap.demo.telling.visible import still_visible
+from mailtap.demo.telling.words import SERVICE_NAMES, doer
 
 if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
@@ -34,7 +35,7 @@ def story(outcome: Outcome, reader: Reader) -> list[Part]:
     """
     hops = [_leg(outcome, number, reader) for number in range(len(outcome.scenario.legs))]
     guesses = [ending.guesses(outcome.attempts, reader)] if outcome.attempts else []
-    visible = [ending.still_visible(outcome, reader)] if outcome.opaque else []
+    visible = [still_visible(outcome, reader)] if outcome.opaque else []
     return [
         [*heading(outcome, reader), Text(), *picture(outcome, reader)],
         *hops,
@@ -60,7 +61,7 @@ def _leg(outcome: Outcome, number: int, reader: Reader) -> Part:
     title = reader.say(
         "{number}. {who}: {service}, port {port}",
         number=number + 1,
-        who=reader.say(leg.tells or PEOPLE[leg.hop]),
+        who=doer(leg, reader.say),
         service=service,
         port=outcome.endpoints[number].port,
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mailtap.capture.language import Say
+    from mailtap.demo.scenarios import Leg
 
 HOPS: Final = {Hop.SUBMIT: N_("sending"), Hop.RELAY: N_("relaying"), Hop.FETCH: N_("fetching")}
 
@@ -33,6 +34,11 @@ PLACES: Final = {
     "host-loopback": N_("the loopback interface of this machine"),
     "relay": N_("a relay on this machine's loopback"),
 }
+
+
+def doer(leg: Leg, say: Say) -> str:
+    """Return who does what on a leg."""
+    return say(leg.tells or PEOPLE[leg.hop])
 
 
 def listed(names: Iterable[str], say: Say) -> str:

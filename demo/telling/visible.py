@@ -1,0 +1,60 @@
+"""What TLS does not hide: who talks to whom, when and how much; up to TLS 1.2, the certificates too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+
+from mailtap.capture.leaks import CLIENT_CERTIFICATE, SERVER_CERTIFICATE
+from mailtap.capture.report import printable
+from mailtap.demo.telling.words import doer
+
+if TYPE_CHECKING:
+    from mailtap.capture.model import Conversation
+    from mailtap.demo.outcome import Outcome
+    from mailtap.demo.telling.reader import Reader
+
+_NAMES: Final = frozenset({CLIENT_CERTIFICATE, SERVER_CERTIFICATE})
+
+
+def still_visible(outcome: Outcome, reader: Reader) -> list[Text]:
+    """Return for each connection what the eavesdropper has of it all the same."""
+    lines = [Text(reader.say("What TLS still shows to the eavesdropper:"), "bold")]
+    for number, leg in enumerate(outcome.scenario.legs):
+        for talk in outcome.talks(number):
+            lines += reader.wrapped(_traffic(doer(leg, reader.say), talk, reader), hang="  - ")
+            lines += _certificates(outcome, talk, reader)
+    return lines
+
+
+def _traffic(who: str, talk: Conversation, reader: Reader) -> str:
+    return reader.say(
+        "{who}: which computer ({client}) talks to which server ({server}), that it is mail (by the"
+        " port, {port}), about how long it is ({up} bytes from the mail program, {down} from the"
+        " server), when it was, and that it took {milliseconds} ms.",
+        who=who,
+        client=talk.flow.client.address,
+        server=talk.flow.server.address,
+        port=talk.flow.server.port,
+        up=f"{talk.client_bytes:,}",
+        down=f"{talk.server_bytes:,}",
+        milliseconds=_milliseconds(talk),
+    )
+
+
+def _certificates(outcome: Outcome, talk: Conversation, reader: Reader) -> list[Text]:
+    """Return the names in the certificates that crossed in clear."""
+    lines: list[Text] = []
+    for note in outcome.notes:
+        if note.flow == talk.flow and note.text in _NAMES:
+            text = printable(reader.say(note.text, **dict(note.values)))
+            lines += reader.wrapped(
+                text, "bold yellow" if note.text == CLIENT_CERTIFICATE else "", hang="    "
+            )
+    return lines
+
+
+def _milliseconds(talk: Conversation) -> str:
+    times = [utterance.time_ns for utterance in talk.utterances]
+    return f"{(max(times) - min(times)) / 1_000_000:.0f}" if times else "0"
