@@ -67,8 +67,7 @@ class LabCertificates:
         """Return a context for a client that verifies the server's chain and name against this authority."""
         return ssl.create_default_context(cadata=self.ca_pem.decode("ascii"))
 
-    def certify(self, context: ssl.SSLContext, address: str) -> None:
-        """Give a client's context a certificate of this authority, for the owner of a mail address."""
-        self._authority.issue_cert(
-            address, organization_name=self._organization, common_name=address
-        ).configure_cert(context)
+    def certify(self, context: ssl.SSLContext, name: str) -> None:
+        """Give a client's context a certificate of this authority, with somebody's name on it."""
+        leaf = self._authority.issue_cert(organization_name=self._organization, common_name=name)
+        leaf.configure_cert(context)

@@ -21,6 +21,7 @@ _UPGRADE: Final = {
 }
 _AGREES: Final = (b"220", b"+OK")
 _CHUNK: Final = 65_536
+_CLOSE_SECONDS: Final = 1.0  # for the server's part in the end of TLS; a bound, not a wait
 
 
 class BetweenTwo(asyncio.StreamReaderProtocol):
@@ -30,7 +31,7 @@ class BetweenTwo(asyncio.StreamReaderProtocol):
     (RFC 3207, section 4.2; RFC 2595, section 4): not a byte need be changed to take it from the mail program.
 
     Attributes:
-        ended: set when the mail program's connection is gone.
+        ended: set when both connections are gone.
         finished: whether the server was reached, and has ended the session.
     """
 
@@ -43,31 +44,41 @@ class BetweenTwo(asyncio.StreamReaderProtocol):
         self._server = server
         self._upstream = upstream
         self._confidant = confidant
+        self._open = 1  # connections that are not gone yet
         super().__init__(asyncio.StreamReader(), self._attend)
 
     def connection_lost(self, error: Exception | None) -> None:
         """End the session."""
         super().connection_lost(error)
         self._confidant.ended()
-        self.ended.set()
+        self._close_one()
+
+    def _close_one(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self.ended.set()
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Stand between the two until one of them has ended."""
-        server_writer: asyncio.StreamWriter | None = None
-        with suppress(OSError):  # one of the two is gone: so is he
-            server_reader, server_writer = await self._reach()
-            if self._service.security is Security.STARTTLS:
-                greeting = await self._upgrade(server_reader, server_writer)
-                self._confidant.sent(greeting)
-                writer.write(greeting)
-            await _first_of(
-                asyncio.create_task(_pump(reader, server_writer, self._confidant.received)),
-                asyncio.create_task(_pump(server_reader, writer, self._confidant.sent)),
-            )
-            self.finished = server_reader.at_eof()
-        if server_writer is not None:
-            server_writer.close()
-        writer.close()
+        """Stand between the two until one of them has ended, and end the other."""
+        self._open += 1
+        server: asyncio.StreamWriter | None = None
+        try:
+            with suppress(OSError):  # one of the two is gone: so is he
+                server_reader, server = await self._reach()
+                if self._service.security is Security.STARTTLS:
+                    greeting = await self._upgrade(server_reader, server)
+                    self._confidant.sent(greeting)
+                    writer.write(greeting)
+                await _first_of(
+                    asyncio.create_task(_pump(reader, server, self._confidant.received)),
+                    asyncio.create_task(_pump(server_reader, writer, self._confidant.sent)),
+                )
+                self.finished = server_reader.at_eof()
+            writer.close()
+            if server is not None:
+                await _close(server)
+        finally:
+            self._close_one()
 
     async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to the server, inside TLS where it has it from the first byte."""
@@ -92,6 +103,18 @@ class BetweenTwo(asyncio.StreamReaderProtocol):
             raise ConnectionError("the server does not start TLS")
         await writer.start_tls(self._upstream, server_hostname=self._service.host)
         return greeting
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection in good order, if the other side lets it."""
+    writer.close()
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await writer.wait_closed()
+    except TimeoutError:
+        writer.transport.abort()
+    except OSError:
+        pass  # it has ended, though not in good order
 
 
 async def _reply(reader: asyncio.StreamReader) -> bytes:

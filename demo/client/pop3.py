@@ -30,7 +30,12 @@ class _Pop3(poplib.POP3):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        super().__init__(settings.service.host, settings.address[1], TIMEOUT)
+        try:
+            super().__init__(settings.service.host, settings.address[1], TIMEOUT)
+        except BaseException:
+            if hasattr(self, "file"):  # connected, and not greeted: poplib would leave it open
+                self.close()
+            raise
 
     def _create_socket(self, timeout: float) -> socket.socket:  # noqa: ARG002
         return connect(self._settings)

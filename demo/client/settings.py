@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TIMEOUT: Final = 20.0  # seconds for any one answer; a bound, not a wait
 GOODBYE: Final = 2.0  # seconds for the server to end TLS
+_CHUNK: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +126,31 @@ def connect(settings: Settings) -> socket.socket:
     connection = socket.create_connection(settings.address, TIMEOUT)
     if settings.service.security is not Security.TLS:
         return connection
+    with connection, connection.dup() as spare:  # a handshake that fails closes what it was made on
+        try:
+            return trust(settings).wrap_socket(connection, server_hostname=settings.service.host)
+        except OSError:
+            _hear_out(spare)
+            raise
+
+
+def _is_gone(connection: ssl.SSLSocket) -> bool:
+    """Tell whether the server has closed the connection, and nothing that it said before is left to read."""
+    connection.settimeout(0)
     try:
-        return trust(settings).wrap_socket(connection, server_hostname=settings.service.host)
-    except BaseException:
-        connection.close()
-        raise
+        # Below TLS, which has no way to look without taking.
+        return socket.socket.recv(connection, 1, socket.MSG_PEEK) == b""
+    except (BlockingIOError, InterruptedError):
+        return False
+
+
+def _hear_out(connection: socket.socket) -> None:
+    """Say that nothing more will be said, and wait for the server to end, too: else the end is a RST."""
+    with suppress(OSError):
+        connection.settimeout(GOODBYE)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(_CHUNK):
+            pass
 
 
 def trust(settings: Settings) -> ssl.SSLContext:
@@ -148,5 +169,7 @@ def end_tls(connection: socket.socket | None, settings: Settings) -> None:
         if (seen := padlock(connection)) is not None:
             settings.show(seen)
         with suppress(OSError, ValueError):  # the server may be gone; all that mattered has been said
+            if _is_gone(connection):
+                return  # to say goodbye to nobody ends in a RST, too
             connection.settimeout(GOODBYE)
             connection.unwrap()

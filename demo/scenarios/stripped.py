@@ -16,7 +16,7 @@ STRIPPED: Final = (
     Scenario(
         name="stripped-opportunistic",
         group=Group.PADLOCK,
-        title=N_("TLS if offered: a man in the path takes the offer away"),
+        title=N_("TLS if offered: the offer is taken away"),
         risk=Risk.BOTH,
         countermeasure=N_("STARTTLS where it is offered"),
         legs=tuple(replace(leg, insist=False) for leg in _LEGS),

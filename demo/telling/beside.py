@@ -62,13 +62,13 @@ def _screen(leg: Leg, screen: Screen, reader: Reader) -> list[Text]:
     name = reader.say(_PEOPLE[leg.hop])
     whose = reader.say("The thief sees") if leg.thief else reader.say("{name} sees", name=name)
     lines = reader.wrapped(whose, "bold underline")
-    if screen.padlock is not None:
-        lines += _padlock(screen.padlock, reader)
-    elif screen.failure is None:
-        lines += reader.wrapped(reader.say("No padlock: in clear"), "bold yellow")
     if screen.failure is not None:
         lines += reader.wrapped(reader.say("✋ Stopped."), "bold yellow" if leg.thief else "bold green")
         return [*lines, *reader.wrapped(reader.say(screen.failure))]
+    if screen.padlock is not None:
+        lines += _padlock(screen.padlock, reader)
+    else:
+        lines += reader.wrapped(reader.say("No padlock: in clear"), "bold yellow")
     return [*lines, *reader.wrapped(reader.say(_DONE[leg.hop]), "green")]
 
 

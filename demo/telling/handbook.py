@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
 from mailtap.capture.report import FIELDS, json_line
-from mailtap.demo.telling.words import PEOPLE, SERVICE_NAMES, doer, listed
+from mailtap.demo.telling.words import SERVICE_NAMES, doer, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

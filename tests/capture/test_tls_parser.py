@@ -40,6 +40,21 @@ def test_real_handshakes(version: ssl.TLSVersion) -> None:
 
 
 @VERSIONS
+def test_a_client_certificate(version: ssl.TLSVersion) -> None:
+    turns = handshake(version, client="mrose")
+    (seen,) = (each for each in hearing.listen(turns) if isinstance(each, TlsSeen))
+    notes = {str(each) for each in hearing.read([seen])}
+    if version is ssl.TLSVersion.TLSv1_3:
+        assert (seen.client_names, seen.client_certificate) == ((), ())
+        assert not any("client's certificate" in note for note in notes)
+    else:
+        assert seen.client_names == ("mrose", "mrose@example.org")
+        assert b"mrose@example.org" in hearing.cut(turns, seen.client_certificate)
+        assert "The client's certificate names mrose, mrose@example.org." in notes
+        assert NAME in seen.names
+
+
+@VERSIONS
 def test_only_the_name_leaks(version: ssl.TLSVersion) -> None:
     found = hearing.read(hearing.listen(handshake(version)))
     assert [(each.field, each.value.reveal()) for each in found if isinstance(each, Leak)] == [
@@ -155,6 +170,13 @@ def test_a_certificate_may_name_addresses_too() -> None:
     assert x509.names(ssl.PEM_cert_to_DER_cert(pem.decode())) == ("a.example.org", "b.example.org")
 
 
+def test_who_issued_a_certificate() -> None:
+    authority = trustme.CA(organization_name="Somebody")
+    leaf = ssl.PEM_cert_to_DER_cert(authority.issue_cert("a.example.org").cert_chain_pems[0].bytes().decode())
+    assert x509.issuer(leaf) == "Somebody"
+    assert x509.issuer(b"") == ""
+
+
 def test_memory_stays_small() -> None:
     listener = Dialogue(995)
     listener.feed(C, Chunk(0, b"\x16\x03\x01\x40\x00\x01\xff\xff\xff", 1, 1))
@@ -169,6 +191,8 @@ def test_memory_stays_small() -> None:
 @settings(deadline=None)
 def test_names_of_random_bytes(data: bytes) -> None:
     assert isinstance(x509.names(data), tuple)
+    assert isinstance(x509.issuer(data), str)
+    assert isinstance(x509.issuer(b"\x30\x82\x00\xc8\x30" + data), str)
     assert isinstance(x509.names(b"\x30\x82\x00\xc8\x30" + data), tuple)
 
 

@@ -126,8 +126,9 @@ def test_wireshark_shows_nothing_wrong_and_no_reset(
     done = lesson(name, rung)
     for file in (done.pcap, done.keys):
         hints = [
-            f"-dtcp.port=={leak['server'].rsplit(':', 1)[1]},{DISSECTORS[leak['protocol']]}"
-            for leak in done.told.leaks
+            f"-dtcp.port=={told['server'].rsplit(':', 1)[1]},{DISSECTORS[told['protocol']]}"
+            for told in done.told.objects
+            if told.get("server")
         ]
         assert hints
         # An error; a warning is Wireshark's that its setting for AUTH's base64 is off.

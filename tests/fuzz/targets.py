@@ -95,6 +95,7 @@ def texts(data: bytes) -> None:
         *headers.addresses(rest),
         *headers.parameters(rest).values(),
         *x509.names(rest),
+        x509.issuer(rest),
     ):
         printable(text).encode()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 
 import pytest
 from rawpeer import raw_peer
@@ -55,6 +56,32 @@ def test_session_keys_are_written_where_asked_for(tmp_path, key):
             peer.start_tls(certificates.client_context())
         assert servers.wait_idle(10, sessions=1)
     assert "TRAFFIC_SECRET" in keys.read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("key", [("pop3", "tls"), ("smtp", "starttls")], ids="-".join)
+@pytest.mark.parametrize("holder", ["nobody", "a stranger", "the lab"])
+def test_only_a_client_certificate_of_the_labs_authority_lets_in(certificates, key, version, holder):
+    service = replace(SERVICES[key], client_certificate=True)
+    context = certificates.client_context()
+    context.maximum_version = version
+    issuers = {"a stranger": LabCertificates(), "the lab": certificates}
+    if holder in issuers:
+        issuers[holder].certify(context, "Taro")
+    with ToyServers([service], accounts=[], certificates=certificates) as servers:
+        with raw_peer(servers.endpoints[service]) as peer:
+            if key[1] == "starttls":
+                peer.line()
+                peer.ask(b"STARTTLS")
+            try:
+                peer.start_tls(context)
+                peer.send(b"NOOP\r\n")
+                greeted = peer.sock.recv(3)
+            except OSError:
+                greeted = b""
+        assert bool(greeted) == (holder == "the lab")
+        assert servers.wait_idle(10, sessions=1)
+        assert servers.faults == ()
 
 
 def test_old_versions_of_tls_are_not_spoken(certificates):
