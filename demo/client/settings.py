@@ -71,7 +71,7 @@ class Letter:
 class Reason(StrEnum):
     """Why a mail program gave up, as it would tell the person before it."""
 
-    UNTRUSTED = N_("The server's certificate is signed by nobody whom this program trusts.")
+    UNTRUSTED = N_("This program does not trust the server's certificate.")
     NO_TLS = N_("The server offers no TLS, and TLS is required.")
     CUT_OFF = N_("The server ended the connection.")
     OTHER = N_("It did not work.")
@@ -166,9 +166,9 @@ def end_tls(connection: socket.socket | None, settings: Settings) -> None:
     Who closes while the server still speaks resets the connection, and a capture ends in a RST.
     """
     if isinstance(connection, ssl.SSLSocket):
-        if (seen := padlock(connection)) is not None:
-            settings.show(seen)
         with suppress(OSError, ValueError):  # the server may be gone; all that mattered has been said
+            if (seen := padlock(connection)) is not None:
+                settings.show(seen)
             if _is_gone(connection):
                 return  # to say goodbye to nobody ends in a RST, too
             connection.settimeout(GOODBYE)
