@@ -51,12 +51,13 @@ class Result(NamedTuple):
 
 def measure(settings: Settings) -> str:
     """Return the tables of all captures as Markdown, and draw the plot beside the document."""
-    parts, points = [_machine()], []
+    parts, points = [_machine(settings.rounds)], []
     for megabytes in settings.sizes:
         capture = captures.generate(settings.folder, megabytes, settings.seed)
         results = race(capture, settings)
         points += [(megabytes, result) for result in results]
         parts.append(_report(f"{megabytes} MB", capture, results))
+        print(parts[-1], file=sys.stderr)  # so that a run that is broken off has told something
     loopback = captures.generate(settings.folder, _LOOPBACK_SIZE, settings.seed, mss=wire.LOOPBACK_MSS)
     parts.append(
         _report(f"{_LOOPBACK_SIZE} MB of loopback, segments of 64 KB", loopback, race(loopback, settings))
@@ -147,9 +148,9 @@ def _share(found: int | None, there: int) -> str:
     return "" if found is None else f"{found:,} ({100 * found // max(there, 1)} %)"
 
 
-def _machine() -> str:
+def _machine(rounds: int) -> str:
     """Return where this was measured."""
     return (
         f"Measured by `make bench` with Python {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()}; times are medians, ratios medians of runs side by side."
+        f"{platform.machine()}; times are medians of {rounds} rounds, ratios medians of runs side by side."
     )
