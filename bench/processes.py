@@ -19,11 +19,13 @@ class Cost(NamedTuple):
 
     Attributes:
         seconds: from start to end.
+        processor: seconds of processor time, which a busy machine does not change much.
         memory: the most bytes that the process, or one of its own children, held at once.
         status: its exit status; negative where a signal ended it.
     """
 
     seconds: float
+    processor: float
     memory: int
     status: int
 
@@ -38,5 +40,5 @@ def run(command: Sequence[str], answer: Path, folder: Path | None = None) -> Cos
     """
     launch = [sys.executable, "-I", "-S", str(_LAUNCH), str(answer), *command]
     told = subprocess.run(launch, cwd=folder, capture_output=True, text=True, check=True)
-    seconds, memory, status = told.stdout.split()
-    return Cost(float(seconds), int(memory) * _KIB, int(status))
+    seconds, processor, memory, status = told.stdout.split()
+    return Cost(float(seconds), float(processor), int(memory) * _KIB, int(status))

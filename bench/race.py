@@ -40,8 +40,8 @@ class Result(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """The median time."""
-        return median(cost.seconds for cost in self.costs)
+        """The median processor time."""
+        return median(cost.processor for cost in self.costs)
 
     @property
     def memory(self) -> int:
@@ -93,7 +93,9 @@ def race(capture: Capture, settings: Settings) -> list[Result]:
         Result(
             rival,
             costs[rival.name],
-            median(own.seconds / other.seconds for own, other in zip(costs[rival.name], first, strict=False)),
+            median(
+                own.processor / other.processor for own, other in zip(costs[rival.name], first, strict=False)
+            ),
             found[rival.name],
         )
         for rival in runners
@@ -124,7 +126,7 @@ def _report(title: str, capture: Capture, results: list[Result]) -> str:
     size = capture.path.stat().st_size
     logins, messages = len(capture.truth.logins), len(capture.truth.messages)
     heads = (
-        "tool", "time", "times Mailtap's", "MB/s", "peak memory",
+        "tool", "processor time", "times Mailtap's", "MB/s", "peak memory",
         f"logins of {logins:,}", f"messages of {messages:,}", "wrong", "remark",
     )  # fmt: skip
     rows = [
@@ -152,5 +154,6 @@ def _machine(rounds: int) -> str:
     """Return where this was measured."""
     return (
         f"Measured by `make bench` with Python {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()}; times are medians of {rounds} rounds, ratios medians of runs side by side."
+        f"{platform.machine()}; processor times, medians of {rounds} rounds; "
+        "ratios are medians of runs side by side."
     )
