@@ -23,6 +23,7 @@ from mailtap.servers.service import Security, ServerProtocol, Service
 from mailtap.servers.smtp import LabSmtp
 from mailtap.servers.smtp_policy import SmtpPolicy
 from mailtap.servers.visitors import Visitors
+from mailtap.servers.webmail import Webmail
 
 if TYPE_CHECKING:
     import socket
@@ -184,7 +185,11 @@ class ToyServers:
         return self._certificates.server_context(client_certificate=service.client_certificate)
 
     def _reception(self, service: Service, sock: socket.socket, context: ssl.SSLContext | None) -> Reception:
-        factories = {ServerProtocol.SMTP: self._smtp, ServerProtocol.POP3: self._pop3}
+        factories = {
+            ServerProtocol.SMTP: self._smtp,
+            ServerProtocol.POP3: self._pop3,
+            ServerProtocol.HTTP: self._http,
+        }
         return Reception(
             service=service,
             sock=sock,
@@ -208,6 +213,15 @@ class ToyServers:
             confidant=self._confidant(service),
             visitors=self._visitors,
         )
+
+    def _http(self, service: Service, _context: ssl.SSLContext | None) -> Callable[[], Conversation]:
+        # Here, because a lesson without webmail should not wait for h11 to load.
+        from mailtap.servers.webmail_server import WebmailProtocol  # noqa: PLC0415
+
+        webmail = Webmail(
+            self._accounts, self.mailboxes, self._nonce, secure=service.security is Security.TLS
+        )
+        return lambda: WebmailProtocol(webmail, limits=self._limits, confidant=self._confidant(service))
 
     def _smtp(self, service: Service, context: ssl.SSLContext | None) -> Callable[[], Conversation]:
         policy = SmtpPolicy(

@@ -16,6 +16,7 @@ class ServerProtocol(StrEnum):
 
     SMTP = "smtp"
     POP3 = "pop3"
+    HTTP = "http"
 
 
 class Security(StrEnum):
@@ -46,7 +47,8 @@ class Service:
         host: the name that the server gives itself.
 
     Raises:
-        ValueError: a mechanism is not one of `SASL_MECHANISMS`, or the port is not in 0 to 65535.
+        ValueError: a mechanism is not one of `SASL_MECHANISMS`, the port is not in 0 to 65535, or the
+            protocol has no such security.
     """
 
     protocol: ServerProtocol
@@ -69,6 +71,8 @@ class Service:
             raise ValueError(
                 f"No such SASL mechanism here: {', '.join(unknown)}; there are {', '.join(SASL_MECHANISMS)}."
             )
+        if self.protocol is ServerProtocol.HTTP and self.security is Security.STARTTLS:
+            raise ValueError("HTTP has no STARTTLS: choose plain or TLS.")
         if not 0 <= self.port <= 65535:  # noqa: PLR2004  # TCP's own range
             raise ValueError(f"Port {self.port} is not in 0 to 65535.")
 

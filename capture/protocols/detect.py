@@ -36,6 +36,10 @@ HINTS = MappingProxyType(
 NOT_MAIL = frozenset({443, 563, 636, 853, 989, 990, 992, 994, 3389, 5061, 5223, 6697, 8443})
 """Ports whose TLS is known to hold something else (HTTPS, NNTPS, LDAPS, DNS, FTPS, …)."""
 
+_WEB = frozenset({443, 8443})
+_RECORD_HEAD = 5
+# The extension server_name (RFC 6066, section 3) with a host `mail.…` or `webmail.…`.
+_MAIL_HOST = re.compile(rb"\x00\x00....\x00..(?:web)?mail\.", re.DOTALL | re.IGNORECASE)
 
 _TELLING = 4  # bytes by which a reply is known: a code and what follows it, a tag at its shortest
 
@@ -142,7 +146,7 @@ _NEUTRAL = re.compile(rb"(NOOP|QUIT|RSET|HELP)( .*)?$|\s*$", re.IGNORECASE)
 def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None:
     """Return what the flow speaks, or None where more bytes are needed to tell."""
     if TLS_RECORD.match(client.data) or TLS_RECORD.match(server.data):
-        return Nothing() if port in NOT_MAIL else Found(Protocol.TLS)
+        return _by_name(client, port) if port in NOT_MAIL else Found(Protocol.TLS)
     commands, replies = _lines(client), _lines(server) or _cut_line(server)
     if commands and port not in HINTS and REQUEST.match(commands[0]):
         return Found(Protocol.HTTP)
@@ -154,6 +158,16 @@ def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None
     if not replies:
         return _by_client(telling, client, port)
     return _by_both(telling[0], replies[0], port) if telling else _by_server(replies[0], port)
+
+
+def _by_name(client: Sight, port: int) -> Found | Nothing | None:
+    """Return whether TLS on a port of the web goes to a webmail, by the name in the ClientHello."""
+    if port not in _WEB:
+        return Nothing()
+    size = int.from_bytes(client.data[3:_RECORD_HEAD], "big") + _RECORD_HEAD
+    if len(client.data) < max(size, _RECORD_HEAD) and not _over(client):
+        return None
+    return Found(Protocol.TLS) if _MAIL_HOST.search(client.data) else Nothing()
 
 
 def _foreign(commands: list[bytes], replies: list[bytes], port: int) -> bool:

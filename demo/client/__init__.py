@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailtap.demo.client import pop3, smtp
+from mailtap.demo.client import http, pop3, smtp
 from mailtap.demo.client.settings import ClientFailed, Letter, Settings
 from mailtap.servers import ServerProtocol
 
@@ -18,6 +18,7 @@ SENDING: Mapping[ServerProtocol, Callable[[Settings, Letter], None]] = {
     ServerProtocol.SMTP: smtp.send,
 }
 FETCHING: Mapping[ServerProtocol, Callable[[Settings], bytes]] = {
+    ServerProtocol.HTTP: http.fetch,
     ServerProtocol.POP3: pop3.fetch,
 }
 LOOKING_IN: Mapping[ServerProtocol, Callable[[Settings], None]] = {

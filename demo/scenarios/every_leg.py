@@ -9,6 +9,7 @@ from mailtap.demo import cast
 from mailtap.demo.scenarios.offers import (
     FETCH_BY_STLS,
     FETCH_OVER_TLS,
+    READ_OVER_HTTPS,
     RELAY_IN_CLEAR,
     SEND_BY_STARTTLS,
     SEND_OVER_TLS,
@@ -67,6 +68,24 @@ EVERY_LEG: Final = (
         standards=("RFC 3207", "RFC 2595", "RFC 8314"),
         point=N_("A word in clear, and then nothing more to hear."),
         next=("tls", "relay-plain"),
+    ),
+    Scenario(
+        name="webmail-https",
+        group=Group.EVERY_LEG,
+        title=N_("sent over SSL/TLS, read in a browser by webmail over SSL/TLS"),
+        risk=Risk.RECEIVED,
+        countermeasure=N_("webmail over SSL"),
+        legs=(SEND_OVER_TLS, READ_OVER_HTTPS),
+        expected={Hop.SUBMIT: ONLY_THE_NAME, Hop.FETCH: ONLY_THE_NAME},
+        why=N_(
+            "The same pages, the same form, the same browser; but they travel inside TLS, and the browser"
+            " checked the certificate before it sent a word."
+        ),
+        protects=N_("password and mail, on the way to the server and from it"),
+        exposes=N_("the server's name, sizes and times; and the mail where it lies on the server"),
+        advice=N_("Let the server offer HTTPS only (HSTS), and never click a certificate warning away."),
+        standards=("RFC 9110", "RFC 8446", "RFC 6797"),
+        point=N_("The browser shows the mail. The wire shows the server's name."),
     ),
     Scenario(
         name="relay-plain",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from mailtap.capture.language import N_
-from mailtap.demo.scenarios.offers import FETCH_IN_CLEAR, SEND_IN_CLEAR
-from mailtap.demo.scenarios.row import CLEAR_LOGIN, MAIL, Group, Hop, Risk, Scenario
+from mailtap.demo.scenarios.offers import FETCH_IN_CLEAR, READ_IN_A_BROWSER, SEND_IN_CLEAR, SEND_OVER_TLS
+from mailtap.demo.scenarios.row import CLEAR_LOGIN, MAIL, ONLY_THE_NAME, Group, Hop, Risk, Scenario
 
 NOTHING_DONE: Final = (
     Scenario(
@@ -27,5 +27,24 @@ NOTHING_DONE: Final = (
         standards=("RFC 5321", "RFC 4954", "RFC 1939"),
         point=N_("Nobody had to break anything."),
         next=("apop", "tls"),
+    ),
+    Scenario(
+        name="webmail-http",
+        group=Group.NOTHING,
+        title=N_("sent over SSL/TLS, read in a browser by webmail without it"),
+        risk=Risk.RECEIVED,
+        countermeasure=N_("none"),
+        legs=(SEND_OVER_TLS, READ_IN_A_BROWSER),
+        expected={Hop.SUBMIT: ONLY_THE_NAME, Hop.FETCH: CLEAR_LOGIN | MAIL},
+        why=N_(
+            "A login form over HTTP sends the name and the password as text, and each page that shows a mail"
+            " is text as well. What the browser displays, whoever sits in between can read."
+        ),
+        protects=N_("nothing on the way to the browser"),
+        exposes=N_("password and mail, each time they are on the screen"),
+        advice=N_("Use webmail over HTTPS only, and look at the address: it must begin with https."),
+        standards=("RFC 9110", "RFC 9112", "RFC 6265"),
+        point=N_("A password field shows dots. The wire does not."),
+        next=("webmail-https",),
     ),
 )

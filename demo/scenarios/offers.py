@@ -64,6 +64,15 @@ FETCH_OVER_TLS: Final = Leg(
     hop=Hop.FETCH,
     service=Service(protocol=ServerProtocol.POP3, security=Security.TLS, port=995),
 )
+READ_IN_A_BROWSER: Final = Leg(
+    hop=Hop.FETCH,
+    service=Service(protocol=ServerProtocol.HTTP, security=Security.PLAIN, port=80),
+    tells=N_("Taro reads the mail in his browser"),
+)
+READ_OVER_HTTPS: Final = replace(
+    READ_IN_A_BROWSER,
+    service=Service(protocol=ServerProtocol.HTTP, security=Security.TLS, port=443),
+)
 
 
 def from_his_server(leg: Leg) -> Leg:

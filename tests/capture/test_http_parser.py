@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+
 import hearing
 import pytest
 import wire
 
-from mailtap.capture.events import LoginSeen, MessageSeen
+from mailtap.capture.events import LoginSeen, MessageSeen, ServerNameSeen
 from mailtap.capture.model import Chunk, Direction, Endpoint
 from mailtap.capture.pipeline import Listener
 from mailtap.capture.protocols import Dialogue
@@ -168,3 +170,24 @@ def test_an_endless_upload_to_a_silent_server_is_let_go_without_a_word() -> None
         at += 8190
         assert listener._talk.client.pending < 5_000_000
     assert listener.protocol is None
+
+
+@pytest.mark.parametrize("port", [443, 993])
+@pytest.mark.parametrize(
+    "host", ["mail.example.org", "WebMail.example.org", "www.example.org", "mailing.example.org"]
+)
+def test_tls_on_a_port_of_the_web_counts_where_the_host_is_a_mail_server(host: str, port: int) -> None:
+    out = ssl.MemoryBIO()
+    hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname=host)
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    data = out.read()
+    names = [
+        each.name.data.decode()
+        for each in hearing.listen([(C, data)], port)
+        if isinstance(each, ServerNameSeen)
+    ]
+    expected = port == 993 or host.lower().startswith(("mail.", "webmail."))
+    assert [name.lower() for name in names] == ([host.lower()] if expected else [])
+    single = [(C, bytes([byte])) for byte in data]
+    assert hearing.listen(single, port) == hearing.listen([(C, data)], port)

@@ -17,14 +17,18 @@ SERVICES = {
         clear_login=False,  # so that a login that works on a STARTTLS port proves that TLS was on
         login_required=True,
     )
-    for protocol in ServerProtocol
+    for protocol in (ServerProtocol.SMTP, ServerProtocol.POP3)
     for security in Security
 }
 PASSWORD_ONLY = {  # some clients use USER and PASS only where nothing better is offered
     str(security): Service(protocol=ServerProtocol.POP3, security=security, clear_login=False)
     for security in Security
 }
-ALL_SERVICES = (*SERVICES.values(), *PASSWORD_ONLY.values())
+WEBMAIL = {
+    str(security): Service(protocol=ServerProtocol.HTTP, security=security)
+    for security in (Security.PLAIN, Security.TLS)
+}
+ALL_SERVICES = (*SERVICES.values(), *PASSWORD_ONLY.values(), *WEBMAIL.values())
 
 # 8-bit bytes, lines that begin with dots, an empty line in the middle.
 LETTER = (
