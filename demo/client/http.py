@@ -61,7 +61,7 @@ class _Browser(HTTPConnection):
 
     def close(self) -> None:
         """Close the connection."""
-        end_tls(self.sock)
+        end_tls(self.sock, self._settings)
         super().close()
 
     def open(self, link: str, fields: dict[str, str] | None = None) -> bytes:
