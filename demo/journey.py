@@ -129,7 +129,7 @@ class Journey:
         issuers = {Credential.OWN: self.certificates, Credential.FOREIGN: self.forger}
         issuer, person = issuers.get(leg.credential), _PEOPLE.get(leg.hop)
         if issuer is not None and person is not None:
-            issuer.certify(context, person.name)
+            issuer.certify(context, person.name, person.machine)
         if leg.version is not None:
             context.maximum_version = leg.version
         return context

@@ -44,13 +44,11 @@ def handbook(scenarios: Sequence[Scenario], say: Say) -> str:
 
 def contents(scenarios: Sequence[Scenario], say: Say) -> str:
     """Return the names and titles, for a terminal."""
-    width = max(len(row.name) for row in scenarios)
     lines: list[str] = []
-    for group, rows in groupby(scenarios, lambda row: row.group):
-        lines.append(say(group))
-        for row in rows:
-            title = say(row.title)
-            lines.append(f"  {row.name:{width}}  {title}")
+    for group, members in groupby(scenarios, lambda row: row.group):
+        rows = list(members)
+        width = max(len(row.name) for row in rows)  # of the group's own: the longest would push others out
+        lines += [say(group), *(f"  {row.name:{width}}  {say(row.title)}" for row in rows)]
     return "\n".join(lines) + "\n"
 
 

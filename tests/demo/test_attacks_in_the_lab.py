@@ -121,7 +121,7 @@ def test_a_client_certificate_shows_its_name_up_to_tls_1_2(rung: str) -> None:
         for note in outcome.notes
         if note.flow and "client's certificate" in str(note)
     }
-    assert named == {Hop.SUBMIT: "The client's certificate names Hanako."}
+    assert named == {Hop.SUBMIT: "The client's certificate names Hanako, pc-hanako.lab.example."}
     assert [screen.padlock and screen.padlock.version for screen in outcome.screens] == ["TLSv1.2", "TLSv1.3"]
 
 

@@ -67,7 +67,7 @@ def test_only_a_client_certificate_of_the_labs_authority_lets_in(certificates, k
     context.maximum_version = version
     issuers = {"a stranger": LabCertificates(), "the lab": certificates}
     if holder in issuers:
-        issuers[holder].certify(context, "Taro")
+        issuers[holder].certify(context, "Taro", "pc-taro.lab.example")
     with ToyServers([service], accounts=[], certificates=certificates) as servers:
         with raw_peer(servers.endpoints[service]) as peer:
             if key[1] == "starttls":
