@@ -72,7 +72,7 @@ EVERY_LEG: Final = (
     Scenario(
         name="webmail-https",
         group=Group.EVERY_LEG,
-        title=N_("sent over SSL/TLS, read in a browser by webmail over SSL/TLS"),
+        title=N_("webmail in the browser, over SSL/TLS"),
         risk=Risk.RECEIVED,
         countermeasure=N_("webmail over SSL"),
         legs=(SEND_OVER_TLS, READ_OVER_HTTPS),

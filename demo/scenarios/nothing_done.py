@@ -31,7 +31,7 @@ NOTHING_DONE: Final = (
     Scenario(
         name="webmail-http",
         group=Group.NOTHING,
-        title=N_("sent over SSL/TLS, read in a browser by webmail without it"),
+        title=N_("webmail in the browser, without SSL/TLS"),
         risk=Risk.RECEIVED,
         countermeasure=N_("none"),
         legs=(SEND_OVER_TLS, READ_IN_A_BROWSER),
