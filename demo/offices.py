@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from mailtap.capture.interrupts import undisturbed
 from mailtap.demo import cast
 from mailtap.demo.network.ports import alternatives, remark
 from mailtap.demo.scenarios import Hop
@@ -108,7 +109,8 @@ def open_servers(
             tuple(services.values()), accounts=accounts, certificates=certificates, forward=forward
         )
         try:
-            servers.start()
+            with undisturbed():  # OpenSSL takes the key from a file, which no interrupt may leave behind
+                servers.start()
             break
         except PortTaken as taken:
             if lab.real_ports:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mailtap.demo.lab import Lab
     from mailtap.servers import ToyServers
 
-SMTP, POP3 = ServerProtocol.SMTP, ServerProtocol.POP3
+SMTP, POP3, IMAP = ServerProtocol.SMTP, ServerProtocol.POP3, ServerProtocol.IMAP
 CLEAR: Final = ("PLAIN", "LOGIN")
 EVERYTHING: Final = (*CLEAR, "CRAM-MD5")
 
@@ -42,30 +42,36 @@ OFFERS: Final[Mapping[str, tuple[Service, ...]]] = {
         Service(protocol=SMTP, security=Security.TLS, port=465, mechanisms=EVERYTHING),
         Service(protocol=POP3, security=Security.STARTTLS, port=110, mechanisms=EVERYTHING, apop=True),
         Service(protocol=POP3, security=Security.TLS, port=995, mechanisms=EVERYTHING, apop=True),
+        Service(protocol=IMAP, security=Security.STARTTLS, port=143, mechanisms=EVERYTHING),
+        Service(protocol=IMAP, security=Security.TLS, port=993, mechanisms=EVERYTHING),
     ),
     "plain": (
         Service(protocol=SMTP, security=Security.PLAIN, port=25, mechanisms=CLEAR),
         Service(protocol=POP3, security=Security.PLAIN, port=110, mechanisms=CLEAR),
+        Service(protocol=IMAP, security=Security.PLAIN, port=143, mechanisms=CLEAR),
     ),
     "apop": (
         Service(protocol=SMTP, security=Security.PLAIN, port=25, mechanisms=("CRAM-MD5",)),
         Service(protocol=POP3, security=Security.PLAIN, port=110, user_pass=False, apop=True),
+        Service(protocol=IMAP, security=Security.PLAIN, port=143, user_pass=False, mechanisms=("CRAM-MD5",)),
     ),
     "starttls": (
         Service(protocol=SMTP, security=Security.STARTTLS, port=587, mechanisms=CLEAR, clear_login=False),
         Service(protocol=POP3, security=Security.STARTTLS, port=110, mechanisms=CLEAR, clear_login=False),
+        Service(protocol=IMAP, security=Security.STARTTLS, port=143, mechanisms=CLEAR, clear_login=False),
     ),
     "tls": (
         Service(protocol=SMTP, security=Security.TLS, port=465, mechanisms=CLEAR),
         Service(protocol=POP3, security=Security.TLS, port=995, mechanisms=CLEAR),
+        Service(protocol=IMAP, security=Security.TLS, port=993, mechanisms=CLEAR),
     ),
 }
 
 HELP: Final = {
-    "plain": N_("SMTP and POP3 in clear"),
+    "plain": N_("SMTP, POP3 and IMAP in clear"),
     "apop": N_("APOP and CRAM-MD5, nothing else"),
     "starttls": N_("STARTTLS and STLS; no login before TLS"),
-    "tls": N_("SMTP and POP3 over SSL/TLS from the first byte"),
+    "tls": N_("SMTP, POP3 and IMAP over SSL/TLS from the first byte"),
 }
 
 NO_CA: Final = N_("The certificate cannot be written to {file} ({error}): choose another file with --ca.")

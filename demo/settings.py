@@ -26,7 +26,12 @@ SECURITY: Final = {
     Security.TLS: "SSL/TLS",
 }
 EITHER: Final = N_("none or STARTTLS")
-PEOPLE: Final = {ServerProtocol.SMTP: cast.HANAKO, ServerProtocol.POP3: cast.TARO}
+PEOPLE: Final = {
+    ServerProtocol.SMTP: cast.HANAKO,
+    ServerProtocol.POP3: cast.TARO,
+    ServerProtocol.IMAP: cast.TARO,
+}
+_OWN_LOGIN: Final = {ServerProtocol.POP3: "USER/PASS", ServerProtocol.IMAP: "LOGIN"}  # not of SASL
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,6 @@ def _either(service: Service) -> bool:
 
 
 def _logins(service: Service) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the ways to log in that a service offers: POP3's own, and those of SASL."""
-    pop3 = service.protocol is ServerProtocol.POP3
-    own = [*(["USER/PASS"] if pop3 and service.user_pass else []), *(["APOP"] if service.apop else [])]
-    return own, service.mechanisms
+    """Return the ways to log in that a service offers: the protocol's own, and those of SASL."""
+    own = [_OWN_LOGIN[service.protocol]] if service.user_pass and service.protocol in _OWN_LOGIN else []
+    return [*own, *(["APOP"] if service.apop else [])], service.mechanisms

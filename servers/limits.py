@@ -16,9 +16,11 @@ class Limits:
         mailbox_octets: size of one mailbox.
         recipients: recipients of one message (RFC 5321, section 4.5.3.1.8 asks for 100).
         command_octets: one POP3 command line with its line end (RFC 2449, section 4).
-        response_octets: one SASL response line in POP3 (RFC 4954, section 4 has the same number).
+        imap_octets: one IMAP command without the mail that APPEND brings (RFC 2683, section 3.2.1.5 asks for
+            8,000 octets a line).
+        response_octets: one SASL response line in POP3 and IMAP (RFC 4954, section 4 has the same number).
         junk_octets: how much of an over-long line is read before the session ends.
-        bad_commands: commands that make no sense before a POP3 session ends.
+        bad_commands: commands that make no sense before a POP3 or IMAP session ends.
         failed_logins: failed logins before a session ends.
         idle_seconds: longest wait for a whole command; trickling single bytes does not extend it.
         session_seconds: longest session.
@@ -32,6 +34,7 @@ class Limits:
     mailbox_octets: int = 64 * 1024 * 1024
     recipients: int = 100
     command_octets: int = 255
+    imap_octets: int = 16 * 1024
     response_octets: int = 12288
     junk_octets: int = 64 * 1024
     bad_commands: int = 10

@@ -49,3 +49,11 @@ class LineBuffer:
         del self._buffer[: end + 1]
         self.discarded = 0
         return Line(line, too_long)
+
+    def next_octets(self, count: int) -> bytes | None:
+        """Return exactly so many octets, whatever they are, or None until they are there."""
+        if len(self._buffer) < count:
+            return None
+        octets = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return octets

@@ -1,4 +1,4 @@
-"""The lab's mailboxes, in memory: what SMTP delivers is, byte for byte, what POP3 serves.
+"""The lab's mailboxes, in memory: what SMTP delivers is, byte for byte, what POP3 and IMAP serve.
 
 No header is added on the way: a lesson that compares what was sent with what was fetched must find
 the same bytes.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from mailtap.servers.accounts import Account, Accounts
     from mailtap.servers.limits import Limits
@@ -24,11 +24,13 @@ class Message:
 
     Attributes:
         uid: its unique-id listing (RFC 1939, section 7, UIDL): never reused, the same in each session.
+        number: its unique identifier in IMAP (RFC 3501, section 2.3.1.1): ascending, never reused.
         content: its bytes, exactly as delivered.
         sender: the envelope's reverse-path (RFC 5321, section 3.3); empty where it was put there by hand.
     """
 
     uid: str
+    number: int
     content: bytes
     sender: str = ""
 
@@ -47,6 +49,7 @@ class Mailbox:
         self._octets = 0
         self._count = 0
         self._locked = False
+        self._flags: dict[int, frozenset[str]] = {}
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -71,10 +74,27 @@ class Mailbox:
             # The counter keeps twins apart; the digest keeps a client that remembers ids from taking
             # the first message of today's run for the first message of yesterday's.
             uid = f"{self._count}.{hashlib.sha256(content).hexdigest()[:24]}"
-            message = Message(uid=uid, content=content, sender=sender)
+            message = Message(uid=uid, number=self._count, content=content, sender=sender)
             self._messages += (message,)
             self._octets += len(content)
         return message
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next message will get (RFC 3501, section 2.3.1.1, UIDNEXT)."""
+        return self._count + 1
+
+    def flags(self, number: int) -> frozenset[str]:
+        """Return the flags of a message (RFC 3501, section 2.3.2)."""
+        return self._flags.get(number, frozenset())
+
+    def set_flags(self, number: int, flags: frozenset[str]) -> None:
+        """Keep the flags of a message."""
+        self._flags[number] = flags
+
+    def expunge(self, numbers: Collection[int]) -> None:
+        """Remove messages for good (RFC 3501, section 6.4.3)."""
+        self._remove(lambda message: message.number in numbers)
 
     def lock(self) -> Maildrop | None:
         """Take the exclusive access that a POP3 session needs (RFC 1939, section 4); None if it is taken."""
@@ -85,10 +105,15 @@ class Mailbox:
             return Maildrop(self, self._messages)
 
     def _unlock(self, deleted: Collection[str]) -> None:
+        self._remove(lambda message: message.uid in deleted)
+        self._locked = False
+
+    def _remove(self, condemned: Callable[[Message], bool]) -> None:
         with self._guard:
-            self._messages = tuple(message for message in self._messages if message.uid not in deleted)
+            self._messages = tuple(message for message in self._messages if not condemned(message))
             self._octets = sum(len(message.content) for message in self._messages)
-            self._locked = False
+            numbers = {message.number for message in self._messages}
+            self._flags = {number: flags for number, flags in self._flags.items() if number in numbers}
 
 
 class Maildrop:

@@ -19,8 +19,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final, assert_never
 
 from mailtap.servers import pop3_replies as replies
+from mailtap.servers.actions import Action, Close, Send, StartTls
 from mailtap.servers.lines import Line, LineBuffer
-from mailtap.servers.pop3_actions import Action, Close, Send, StartTls
 from mailtap.servers.pop3_transaction import COMMANDS as TRANSACTION
 from mailtap.servers.pop3_transaction import BadCommand
 from mailtap.servers.sasl import Broken, Challenge, Dialogue, Step, Verdict

@@ -22,6 +22,7 @@ REFUSALS: Final = {
     ServerProtocol.SMTP: b"421 4.3.2 Too many connections, try again later\r\n",
     ServerProtocol.POP3: b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
     ServerProtocol.HTTP: b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n",
+    ServerProtocol.IMAP: b"* BYE Too many connections, try again later\r\n",
 }
 _PAUSE_SECONDS: Final = 0.1
 

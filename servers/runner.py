@@ -6,20 +6,22 @@ import asyncio
 import logging
 import secrets
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.servers.accounts import Account, Accounts
 from mailtap.servers.confidant import Confidant, tell_nobody
+from mailtap.servers.imap.session import ImapSession
 from mailtap.servers.ledger import Ledger, SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import ServersError, listen, loopback
 from mailtap.servers.mailbox import Mailboxes
 from mailtap.servers.pop3 import Pop3Session
-from mailtap.servers.pop3_server import Pop3Protocol
 from mailtap.servers.reception import Conversation, Reception
 from mailtap.servers.service import Security, ServerProtocol, Service
+from mailtap.servers.session_transport import Session, SessionTransport
 from mailtap.servers.smtp import LabSmtp
 from mailtap.servers.smtp_policy import SmtpPolicy
 from mailtap.servers.visitors import Visitors
@@ -94,6 +96,7 @@ class ToyServers:
         self._confidant = confidant
         self._forward = forward
         self._visitors = Visitors()
+        self._started = int(time.time())  # new mailboxes, so new identifiers in IMAP
         self._ledger = Ledger(services)
         self._endpoints: dict[Service, tuple[str, int]] = {}
         self._faults: deque[str] = deque(maxlen=_FAULTS_KEPT)
@@ -189,6 +192,7 @@ class ToyServers:
             ServerProtocol.SMTP: self._smtp,
             ServerProtocol.POP3: self._pop3,
             ServerProtocol.HTTP: self._http,
+            ServerProtocol.IMAP: self._imap,
         }
         return Reception(
             service=service,
@@ -200,7 +204,7 @@ class ToyServers:
         )
 
     def _pop3(self, service: Service, context: ssl.SSLContext | None) -> Callable[[], Conversation]:
-        return lambda: Pop3Protocol(
+        return lambda: self._transport(
             Pop3Session(
                 service,
                 accounts=self._accounts,
@@ -208,6 +212,27 @@ class ToyServers:
                 limits=self._limits,
                 nonce=self._nonce,
             ),
+            service,
+            context,
+        )
+
+    def _imap(self, service: Service, context: ssl.SSLContext | None) -> Callable[[], Conversation]:
+        return lambda: self._transport(
+            ImapSession(
+                service,
+                accounts=self._accounts,
+                mailboxes=self.mailboxes,
+                limits=self._limits,
+                nonce=self._nonce,
+                validity=self._started,
+            ),
+            service,
+            context,
+        )
+
+    def _transport(self, session: Session, service: Service, context: ssl.SSLContext | None) -> Conversation:
+        return SessionTransport(
+            session,
             context=context,
             limits=self._limits,
             confidant=self._confidant(service),

@@ -17,6 +17,7 @@ class ServerProtocol(StrEnum):
     SMTP = "smtp"
     POP3 = "pop3"
     HTTP = "http"
+    IMAP = "imap"
 
 
 class Security(StrEnum):
@@ -36,7 +37,8 @@ class Service:
         security: how it is protected.
         port: TCP port; 0 takes any free one.
         mechanisms: the SASL mechanisms offered (RFC 4422), out of `SASL_MECHANISMS`.
-        user_pass: whether POP3 offers USER and PASS (RFC 1939, section 7).
+        user_pass: whether POP3 offers USER and PASS (RFC 1939, section 7), and IMAP offers LOGIN (RFC 3501,
+            section 6.2.3).
         apop: whether POP3 offers APOP (RFC 1939, section 7).
         clear_login: whether a STARTTLS port allows a login before TLS.
         starttls_refused: whether a STARTTLS port offers TLS and then refuses to start it.

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 HOP: Final = {
     ServerProtocol.SMTP: Endpoint("127.0.0.1", 25),
     ServerProtocol.POP3: Endpoint("127.0.0.1", 110),
+    ServerProtocol.IMAP: Endpoint("127.0.0.1", 143),
 }
 """Where the hop behind the impostor leads; the toy servers are never on these ports."""
 
 _FIRST_PORT: Final = 50_000
-_ASKS: Final = {b"STARTTLS", b"STLS"}
-_AGREES: Final = (b"220", b"+OK")
+_ASKS: Final = {b"STARTTLS", b"STLS"}  # in IMAP behind a tag
+_AGREES: Final = {b"220", b"+OK", b"OK"}
 
 
 class Notebook:
@@ -86,14 +87,14 @@ class _Session:
 
     def received(self, data: bytes) -> None:
         """Take what the client sent."""
-        self._asked = data.strip().upper() in _ASKS
+        self._asked = not _ASKS.isdisjoint(data.upper().split()[:2])
         self._write(Direction.CLIENT, data)
 
     def sent(self, data: bytes) -> None:
         """Take what the server answered."""
         self._greeting = self._greeting or data
         self._write(Direction.SERVER, data)
-        if self._asked and data.startswith(_AGREES):
+        if self._asked and not _AGREES.isdisjoint(data.upper().split()[:2]):
             self._inside = True
 
     def ended(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailtap.demo.client import http, pop3, smtp
+from mailtap.demo.client import http, imap, pop3, smtp
 from mailtap.demo.client.settings import ClientFailed, Letter, Settings
 from mailtap.servers import ServerProtocol
 
@@ -20,7 +20,9 @@ SENDING: Mapping[ServerProtocol, Callable[[Settings, Letter], None]] = {
 FETCHING: Mapping[ServerProtocol, Callable[[Settings], bytes]] = {
     ServerProtocol.HTTP: http.fetch,
     ServerProtocol.POP3: pop3.fetch,
+    ServerProtocol.IMAP: imap.fetch,
 }
 LOOKING_IN: Mapping[ServerProtocol, Callable[[Settings], None]] = {
     ServerProtocol.POP3: pop3.look_in,
+    ServerProtocol.IMAP: imap.look_in,
 }

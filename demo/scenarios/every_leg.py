@@ -10,6 +10,7 @@ from mailtap.demo.scenarios.offers import (
     FETCH_BY_STLS,
     FETCH_OVER_TLS,
     READ_OVER_HTTPS,
+    READ_OVER_TLS,
     RELAY_IN_CLEAR,
     SEND_BY_STARTTLS,
     SEND_OVER_TLS,
@@ -86,6 +87,25 @@ EVERY_LEG: Final = (
         advice=N_("Let the server offer HTTPS only (HSTS), and never click a certificate warning away."),
         standards=("RFC 9110", "RFC 8446", "RFC 6797"),
         point=N_("The browser shows the mail. The wire shows the server's name."),
+    ),
+    Scenario(
+        name="imaps",
+        group=Group.EVERY_LEG,
+        title=N_("SMTP over SSL/TLS and IMAP over SSL/TLS"),
+        risk=Risk.BOTH,
+        countermeasure=N_("SMTP over SSL and POP over SSL"),
+        legs=(SEND_OVER_TLS, READ_OVER_TLS),
+        expected={Hop.SUBMIT: ONLY_THE_NAME, Hop.FETCH: ONLY_THE_NAME},
+        why=N_(
+            "What POP over SSL/TLS does for POP3, IMAP over SSL/TLS does for IMAP: login, folders and mail"
+            " are inside TLS. How much is read, and when, still shows in sizes and times."
+        ),
+        protects=N_("password and mail, on the way to the server and from it"),
+        exposes=N_("the server's name, sizes and times; and the mail where it lies on the server"),
+        advice=N_("Use port 993, and let the mail program check the certificate."),
+        standards=("RFC 8314", "RFC 3501", "RFC 8446"),
+        point=N_("The postcard is in an envelope now."),
+        next=("tls", "relay-plain"),
     ),
     Scenario(
         name="relay-plain",

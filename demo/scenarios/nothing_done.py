@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from mailtap.capture.language import N_
-from mailtap.demo.scenarios.offers import FETCH_IN_CLEAR, READ_IN_A_BROWSER, SEND_IN_CLEAR, SEND_OVER_TLS
+from mailtap.demo.scenarios.offers import (
+    FETCH_IN_CLEAR,
+    READ_IN_A_BROWSER,
+    READ_IN_CLEAR,
+    SEND_IN_CLEAR,
+    SEND_OVER_TLS,
+)
 from mailtap.demo.scenarios.row import CLEAR_LOGIN, MAIL, ONLY_THE_NAME, Group, Hop, Risk, Scenario
 
 NOTHING_DONE: Final = (
@@ -27,6 +33,26 @@ NOTHING_DONE: Final = (
         standards=("RFC 5321", "RFC 4954", "RFC 1939"),
         point=N_("Nobody had to break anything."),
         next=("apop", "tls"),
+    ),
+    Scenario(
+        name="imap-plain",
+        group=Group.NOTHING,
+        title=N_("no countermeasure, read by IMAP"),
+        risk=Risk.BOTH,
+        countermeasure=N_("none"),
+        legs=(SEND_IN_CLEAR, READ_IN_CLEAR),
+        expected={Hop.SUBMIT: CLEAR_LOGIN | MAIL, Hop.FETCH: CLEAR_LOGIN | MAIL},
+        why=N_(
+            "IMAP leaves the mail on the server and shows it on every device, and each of them logs in again"
+            " and again. It is as plain as POP3: the password stands in the LOGIN line, the mail in the"
+            " answer to FETCH."
+        ),
+        protects=N_("nothing"),
+        exposes=N_("password and mail, on both legs"),
+        advice=N_("Read over IMAP over SSL/TLS and send over SMTP over SSL/TLS."),
+        standards=("RFC 3501", "RFC 5321", "RFC 4954"),
+        point=N_("Another protocol, the same postcard."),
+        next=("imaps", "plain"),
     ),
     Scenario(
         name="webmail-http",

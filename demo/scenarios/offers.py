@@ -73,6 +73,14 @@ READ_OVER_HTTPS: Final = replace(
     READ_IN_A_BROWSER,
     service=Service(protocol=ServerProtocol.HTTP, security=Security.TLS, port=443),
 )
+READ_IN_CLEAR: Final = Leg(
+    hop=Hop.FETCH,
+    service=Service(protocol=ServerProtocol.IMAP, security=Security.PLAIN, port=143),
+)
+READ_OVER_TLS: Final = Leg(
+    hop=Hop.FETCH,
+    service=Service(protocol=ServerProtocol.IMAP, security=Security.TLS, port=993),
+)
 
 
 def from_his_server(leg: Leg) -> Leg:

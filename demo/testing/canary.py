@@ -98,7 +98,13 @@ def _pop3(token: str) -> tuple[str, ...]:
     return (f"USER {token}", f"PASS {token}", "QUIT")
 
 
+def _imap(token: str) -> tuple[str, ...]:
+    """Say LOGIN and LOGOUT (RFC 3501, section 6.2.3)."""
+    return (f"a1 LOGIN {token} {token}", "a2 LOGOUT")
+
+
 _SAYS: Final[dict[ServerProtocol, Callable[[str], tuple[str, ...]]]] = {
     ServerProtocol.SMTP: _smtp,
     ServerProtocol.POP3: _pop3,
+    ServerProtocol.IMAP: _imap,
 }

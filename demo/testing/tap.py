@@ -67,6 +67,7 @@ class MailTap:
     """Toy mail servers, and all that an eavesdropper hears of a client that talks to them.
 
     Attributes:
+        imap: the IMAP server.
         pop3: the POP3 server.
         smtp: the SMTP server.
         mode: how the wire is heard: `packets` or `relay`.
@@ -86,6 +87,7 @@ class MailTap:
             baselines: the folder for `snapshot`.
             update: whether snapshots are kept anew.
         """
+        self.imap = MailPort("imap", host, wire)
         self.pop3 = MailPort("pop3", host, wire)
         self.smtp = MailPort("smtp", host, wire)
         self.mode = str(wire.mode)

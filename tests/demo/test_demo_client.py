@@ -32,7 +32,7 @@ EVERY_PROTOCOL = pytest.mark.parametrize(
 )
 
 
-DISSECTORS = {"smtp": "smtp", "pop3": "pop", "tls": "tls"}  # Wireshark's names
+DISSECTORS = {"smtp": "smtp", "pop3": "pop", "imap": "imap", "tls": "tls"}  # Wireshark's names
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_where_starttls_is_not_offered(
 
 @pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed (Debian: apt install tshark)")
 @pytest.mark.parametrize("rung", [Rung.PRIVATE_NETWORK, Rung.RELAY])
-@pytest.mark.parametrize("name", ["plain", "apop", "tls", "starttls", "relay-tls"])
+@pytest.mark.parametrize("name", ["plain", "apop", "tls", "starttls", "relay-tls", "imap-plain", "imaps"])
 def test_wireshark_shows_nothing_wrong_and_no_reset(
     lesson: Callable[[str, str], Lesson], name: str, rung: str
 ) -> None:

@@ -107,7 +107,7 @@ def test_each_printed_setting_lets_a_client_in(offer: str, tmp_path: Path) -> No
 def test_the_table_says_what_is_offered_and_how_to_be_overheard() -> None:
     with servers() as program:
         said = read_until(program, "Ctrl-C")
-    assert said.count("none or STARTTLS") == 2
+    assert said.count("none or STARTTLS") == 3
     assert said.count("SSL/TLS ") >= 2
     assert 'choose security "none"' in said
     assert "--ca FILE keeps it" in said

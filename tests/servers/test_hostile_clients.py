@@ -311,7 +311,7 @@ def begin_tls(peer, key):
         if key[0] == "smtp":
             peer.send(b"EHLO x\r\n")
             peer.read_until(b"250 HELP\r\n")
-        peer.ask(b"STARTTLS" if key[0] == "smtp" else b"STLS")
+        peer.ask({"smtp": b"STARTTLS", "pop3": b"STLS", "imap": b"a STARTTLS"}[key[0]])
 
 
 def test_commands_injected_before_starttls_do_not_count(besieged, certificates):
@@ -336,8 +336,8 @@ def test_commands_injected_before_stls_do_not_count(besieged, certificates):
 
 
 def test_a_thousand_connections_meet_a_polite_refusal(besieged):
-    refused = {"smtp": b"421 4.3.2 ", "pop3": b"-ERR [SYS/TEMP] "}
-    for key in (("smtp", "plain"), ("pop3", "starttls")):
+    refused = {"smtp": b"421 4.3.2 ", "pop3": b"-ERR [SYS/TEMP] ", "imap": b"* BYE "}
+    for key in (("smtp", "plain"), ("pop3", "starttls"), ("imap", "plain")):
         endpoint = besieged.endpoints[SERVICES[key]]
         with ExitStack() as held:
             peers = [held.enter_context(raw_peer(endpoint)) for _ in range(LIMITS.connections)]

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailtap.servers.accounts import Account, Accounts
+from mailtap.servers.actions import Close, Send, StartTls
 from mailtap.servers.limits import Limits
 from mailtap.servers.mailbox import Mailboxes
 from mailtap.servers.pop3 import Pop3Session
-from mailtap.servers.pop3_actions import Close, Send, StartTls
 from mailtap.servers.service import Security, ServerProtocol, Service
 
 # The name and password of the APOP example in RFC 1939, section 7.

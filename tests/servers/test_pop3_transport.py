@@ -10,7 +10,7 @@ from mailtap.servers.accounts import Accounts
 from mailtap.servers.limits import Limits
 from mailtap.servers.mailbox import Mailboxes
 from mailtap.servers.pop3 import Pop3Session
-from mailtap.servers.pop3_server import Pop3Protocol
+from mailtap.servers.session_transport import SessionTransport
 
 
 class SlowTransport(asyncio.Transport):
@@ -46,7 +46,7 @@ def begin(security, room, context=None):
         limits=limits,
         nonce=lambda: "1",
     )
-    protocol = Pop3Protocol(session, context=context, limits=limits)
+    protocol = SessionTransport(session, context=context, limits=limits)
     transport = SlowTransport(protocol, room)
     protocol.connection_made(transport)
     return protocol, transport

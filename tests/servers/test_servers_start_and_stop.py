@@ -277,13 +277,13 @@ def test_importing_the_nouns_is_cheap():
 
 
 def test_a_session_that_cannot_be_made_is_a_fault_and_the_next_client_is_served(monkeypatch):
-    making = runner.Pop3Protocol
+    making = runner.SessionTransport
 
     def fail_once(*arguments, **options):
-        monkeypatch.setattr(runner, "Pop3Protocol", making)
+        monkeypatch.setattr(runner, "SessionTransport", making)
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(runner, "Pop3Protocol", fail_once)
+    monkeypatch.setattr(runner, "SessionTransport", fail_once)
     with ToyServers([POP3], accounts=[TARO]) as servers:
         with raw_peer(servers.endpoints[POP3]) as peer:
             assert peer.read_to_end() == b""

@@ -17,7 +17,7 @@ SERVICES = {
         clear_login=False,  # so that a login that works on a STARTTLS port proves that TLS was on
         login_required=True,
     )
-    for protocol in (ServerProtocol.SMTP, ServerProtocol.POP3)
+    for protocol in (ServerProtocol.SMTP, ServerProtocol.POP3, ServerProtocol.IMAP)
     for security in Security
 }
 PASSWORD_ONLY = {  # some clients use USER and PASS only where nothing better is offered

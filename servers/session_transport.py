@@ -1,24 +1,52 @@
-"""Carries one POP3 session over an asyncio connection: bytes, TLS and time."""
+"""Carries one session of a protocol of ours over an asyncio connection: bytes, TLS and time."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, Protocol, assert_never, cast
 
+from mailtap.servers.actions import Close, Send, StartTls
 from mailtap.servers.confidant import Nobody
-from mailtap.servers.pop3_actions import Close, Send, StartTls
 from mailtap.servers.visitors import Visitors
 
 if TYPE_CHECKING:
     import ssl
 
+    from mailtap.servers.actions import Action
     from mailtap.servers.confidant import Confidant
     from mailtap.servers.limits import Limits
-    from mailtap.servers.pop3 import Pop3Session
 
 
-class Pop3Protocol(asyncio.Protocol):
+class Session(Protocol):
+    """A session as its transport sees it: bytes in, actions out.
+
+    Attributes:
+        finished: whether the client ended the session in good order.
+        commands: whole lines handled so far, so that progress can be told from trickling.
+    """
+
+    finished: bool
+    commands: int
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the client has logged in, and not left yet."""
+
+    def feed(self, data: bytes) -> None:
+        """Take what the client sent."""
+
+    def next_action(self) -> Action | None:
+        """Return the next thing to do, or None until the client sends more."""
+
+    def tls_started(self) -> None:
+        """Go on, encrypted."""
+
+    def abandon(self) -> None:
+        """End the session because the connection did."""
+
+
+class SessionTransport(asyncio.Protocol):
     """The transport's side of a session.
 
     While the client does not read what it asked for, nothing more is read from it. A client that
@@ -30,7 +58,7 @@ class Pop3Protocol(asyncio.Protocol):
 
     def __init__(
         self,
-        session: Pop3Session,
+        session: Session,
         *,
         context: ssl.SSLContext | None,
         limits: Limits,

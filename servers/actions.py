@@ -1,4 +1,4 @@
-"""What a POP3 session asks its transport to do."""
+"""What a session asks its transport to do."""
 
 from __future__ import annotations
 

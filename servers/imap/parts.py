@@ -1,0 +1,80 @@
+"""A message cut into its MIME parts, byte for byte (RFC 2046; RFC 3501, section 6.4.5)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.policy import compat32
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from email.message import Message as Header
+
+_BLANK: Final = b"\r\n\r\n"
+_DEEPEST: Final = 20  # parts in parts; deeper ones are served as they are, uncut
+_MOST: Final = 200  # parts of one multipart
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A message or a part of one.
+
+    Attributes:
+        head: its header, with the blank line.
+        body: what follows, as it is.
+        header: the header, parsed.
+        children: the parts of a multipart; of a message/rfc822, the message in it.
+    """
+
+    head: bytes
+    body: bytes
+    header: Header
+    children: tuple[Part, ...] = ()
+
+    @property
+    def multipart(self) -> bool:
+        """Whether there are parts in it."""
+        return bool(self.children) and not self.message
+
+    @property
+    def message(self) -> bool:
+        """Whether it is a message in a message (RFC 2046, section 5.2.1)."""
+        return self.header.get_content_type() == "message/rfc822"
+
+
+def cut(content: bytes, depth: int = 0) -> Part:
+    """Return a message with its parts.
+
+    Args:
+        content: the message, lines ended by CRLF.
+        depth: how many parts it is within.
+    """
+    head, body = split(content)
+    header = message_from_bytes(head, policy=compat32)
+    return Part(head, body, header, () if depth > _DEEPEST else tuple(_children(header, body, depth)))
+
+
+def split(content: bytes) -> tuple[bytes, bytes]:
+    """Return header, with the blank line at its end, and body."""
+    if content.startswith(b"\r\n"):
+        return b"\r\n", content[2:]
+    head, blank, body = content.partition(_BLANK)
+    return head + blank, body
+
+
+def _children(header: Header, body: bytes, depth: int) -> list[Part]:
+    if header.get_content_type() == "message/rfc822":
+        return [cut(body, depth + 1)]
+    boundary = header.get_boundary() if header.get_content_maintype() == "multipart" else None
+    if not boundary:
+        return []
+    # The line end before a boundary belongs to the boundary (RFC 2046, section 5.1.1).
+    mark = re.escape(boundary.encode("ascii", "surrogateescape"))
+    between = re.split(rb"(?:\A|\r\n)--" + mark + rb"(--)?[ \t]*(?=\r\n|\Z)", body, maxsplit=_MOST)
+    found = []
+    for end, piece in zip(between[1::2], between[2::2], strict=True):
+        if end:
+            break
+        found.append(cut(piece.removeprefix(b"\r\n"), depth + 1))
+    return found

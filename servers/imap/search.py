@@ -1,0 +1,186 @@
+"""The keys of SEARCH (RFC 3501, section 6.4.4): words in, a test of messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from mailtap.servers.imap.parts import cut
+from mailtap.servers.imap.replies import day, when
+from mailtap.servers.imap.words import BadSyntax, Text, keyword, string
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from mailtap.servers.imap.words import Word
+    from mailtap.servers.mailbox import Message
+
+_DEEPEST: Final = 20  # keys in keys
+CHARSETS: Final = frozenset({"US-ASCII", "UTF-8"})
+
+
+class Candidate(NamedTuple):
+    """A message that may be what is looked for.
+
+    Attributes:
+        sequence: its message sequence number.
+        message: the message.
+        flags: its flags.
+    """
+
+    sequence: int
+    message: Message
+    flags: frozenset[str]
+
+
+Test: TypeAlias = Callable[[Candidate], bool]
+Numbers: TypeAlias = Callable[[bytes], Callable[[int], bool]]
+
+
+class BadCharset(BadSyntax):
+    """The search is in a charset that the server does not know."""
+
+
+class Search:
+    """Makes tests from words.
+
+    Args:
+        sequences: reads a set of message sequence numbers.
+        uids: reads a set of unique identifiers.
+    """
+
+    def __init__(self, sequences: Numbers, uids: Numbers) -> None:
+        self._sequences, self._uids = sequences, uids
+
+    def test(self, words: tuple[Word, ...]) -> Test:
+        """Return the test that all keys of a command make.
+
+        Raises:
+            BadSyntax: there is no such key.
+            BadCharset: it names a charset that is not known here.
+        """
+        if words and keyword(words[0]) == "CHARSET":
+            if len(words) < 3 or string(words[1]).upper().decode("ascii", "replace") not in CHARSETS:  # noqa: PLR2004
+                raise BadCharset("US-ASCII and UTF-8 are known here")
+            words = words[2:]
+        if not words:
+            raise BadSyntax("SEARCH for what?")
+        return self._every(iter(words), 0)
+
+    def _every(self, words: Iterator[Word], depth: int) -> Test:
+        tests = [self._key(word, words, depth) for word in words]  # a key takes its arguments from the rest
+        return lambda candidate: all(test(candidate) for test in tests)
+
+    def _key(self, word: Word, rest: Iterator[Word], depth: int) -> Test:
+        if depth > _DEEPEST:
+            raise BadSyntax("Too many keys in keys")
+        if isinstance(word, tuple):
+            return self._every(iter(word), depth + 1)
+        name = keyword(word)
+        if name in _FLAGS:
+            flag, wanted = _FLAGS[name]
+            return lambda candidate: (flag in candidate.flags) is wanted
+        if name in _CONSTANT:
+            answer = _CONSTANT[name]
+            return lambda _: answer
+        if name in {"NOT", "OR"}:
+            return self._joined(name, rest, depth)
+        if name in _ARGUMENTS:
+            return _ARGUMENTS[name](name, *(string(_next(rest)) for _ in range(1 + (name == "HEADER"))))
+        return self._numbered(word, name, rest)
+
+    def _joined(self, name: str, rest: Iterator[Word], depth: int) -> Test:
+        one = self._key(_next(rest), rest, depth + 1)
+        if name == "NOT":
+            return lambda candidate: not one(candidate)
+        other = self._key(_next(rest), rest, depth + 1)
+        return lambda candidate: one(candidate) or other(candidate)
+
+    def _numbered(self, word: Word, name: str, rest: Iterator[Word]) -> Test:
+        if name == "UID":
+            uids = self._uids(string(_next(rest)))
+            return lambda candidate: uids(candidate.message.number)
+        if isinstance(word, Text):
+            raise BadSyntax("No such key")
+        sequences = self._sequences(string(word))
+        return lambda candidate: sequences(candidate.sequence)
+
+
+def _next(rest: Iterator[Word]) -> Word:
+    try:
+        return next(rest)
+    except StopIteration:
+        raise BadSyntax("A key lacks its argument") from None
+
+
+def _field(name: str, value: bytes) -> Test:
+    return _header("HEADER", name.encode(), value)
+
+
+def _header(_: str, name: bytes, value: bytes) -> Test:
+    field, wanted = name.decode("ascii", "replace"), value.decode("utf-8", "replace").casefold()
+
+    def test(candidate: Candidate) -> bool:
+        values = cut(candidate.message.content).header.get_all(field, [])
+        return any(wanted in str(each).casefold() for each in values)
+
+    return test
+
+
+def _text(name: str, value: bytes) -> Test:
+    def test(candidate: Candidate) -> bool:
+        part = cut(candidate.message.content)
+        return value.lower() in (part.body if name == "BODY" else part.head + part.body).lower()
+
+    return test
+
+
+def _size(name: str, value: bytes) -> Test:
+    if not value.isdigit() or len(value) > 10:  # noqa: PLR2004  # more than any message has octets
+        raise BadSyntax("A number of octets is expected there")
+    size, larger = int(value), name == "LARGER"
+    return lambda candidate: (
+        len(candidate.message.content) > size if larger else len(candidate.message.content) < size
+    )
+
+
+def _date(name: str, value: bytes) -> Test:
+    """Compare days; the date of arrival is that of the Date field here (INTERNALDATE)."""
+    wanted = day(value)
+    if wanted is None:
+        raise BadSyntax("A date such as 1-Feb-2026 is expected there")
+
+    def test(candidate: Candidate) -> bool:
+        told: datetime = when(cut(candidate.message.content).header.get("Date"))
+        date = told.date()
+        return _COMPARED[name.removeprefix("SENT")](date.toordinal() - wanted.date().toordinal())
+
+    return test
+
+
+def _word(name: str, value: bytes) -> Test:
+    flag, wanted = value.decode("ascii", "replace"), name == "KEYWORD"
+    return lambda candidate: (flag in candidate.flags) is wanted
+
+
+_COMPARED: Final[dict[str, Callable[[int], bool]]] = {
+    "BEFORE": lambda days: days < 0,
+    "ON": lambda days: days == 0,
+    "SINCE": lambda days: days >= 0,
+}
+_FLAGS: Final = {
+    prefix + name: (f"\\{name.capitalize()}", not prefix)
+    for name in ("ANSWERED", "DELETED", "DRAFT", "FLAGGED", "SEEN")
+    for prefix in ("", "UN")
+}
+# No message is recent here: which session is the first to see one is not kept.
+_CONSTANT: Final = {"ALL": True, "NEW": False, "OLD": True, "RECENT": False}
+_ARGUMENTS: Final[dict[str, Callable[..., Test]]] = {
+    **dict.fromkeys(("BCC", "CC", "FROM", "SUBJECT", "TO"), _field),
+    **dict.fromkeys(("BODY", "TEXT"), _text),
+    **dict.fromkeys(("LARGER", "SMALLER"), _size),
+    **dict.fromkeys(("BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"), _date),
+    **dict.fromkeys(("KEYWORD", "UNKEYWORD"), _word),
+    "HEADER": _header,
+}

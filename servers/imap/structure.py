@@ -1,0 +1,100 @@
+"""ENVELOPE, BODY and BODYSTRUCTURE of a message (RFC 3501, section 7.4.2)."""
+
+from __future__ import annotations
+
+from email.utils import getaddresses
+from typing import TYPE_CHECKING, Final
+
+from mailtap.servers.imap.replies import NIL, listed, string
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from email.message import Message as Header
+
+    from mailtap.servers.imap.parts import Part
+
+_ADDRESSES: Final = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
+_DEFAULT_TO_FROM: Final = frozenset({"Sender", "Reply-To"})
+
+
+def envelope(part: Part) -> bytes:
+    """Return the ENVELOPE of a message; fields that are not there are NIL."""
+    header = part.header
+    addresses = [_addresses(header, name) for name in _ADDRESSES]
+    fields = (
+        string(_field(header, "Date")),
+        string(_field(header, "Subject")),
+        *addresses,
+        string(_field(header, "In-Reply-To")),
+        string(_field(header, "Message-ID")),
+    )
+    return b"(" + b" ".join(fields) + b")"
+
+
+def body(part: Part, *, extended: bool) -> bytes:
+    """Return BODYSTRUCTURE, or BODY, which is the same without what extends it."""
+    if part.multipart:
+        inner = b"".join(body(child, extended=extended) for child in part.children)
+        fields = [inner + b" " + string(part.header.get_content_subtype().upper())]
+        extension = [_parameters(part.header.get_params()), *_extension(part)]
+    else:
+        fields = [*_single(part), *_of_type(part, extended=extended)]
+        extension = [NIL, *_extension(part)]  # no MD5
+    return b"(" + b" ".join((*fields, *(extension if extended else ()))) + b")"
+
+
+def _single(part: Part) -> list[bytes]:
+    header = part.header
+    return [
+        string(header.get_content_maintype().upper()),
+        string(header.get_content_subtype().upper()),
+        _parameters(header.get_params()) if "Content-Type" in header else b'("CHARSET" "US-ASCII")',
+        string(_field(header, "Content-ID")),
+        string(_field(header, "Content-Description")),
+        string((_field(header, "Content-Transfer-Encoding") or "7BIT").upper()),
+        b"%d" % len(part.body),
+    ]
+
+
+def _of_type(part: Part, *, extended: bool) -> list[bytes]:
+    """Return what only texts and messages have."""
+    lines = b"%d" % part.body.count(b"\n")
+    if part.message and part.children:
+        inner = part.children[0]
+        return [envelope(inner), body(inner, extended=extended), lines]
+    return [lines] if part.header.get_content_maintype() == "text" else []
+
+
+def _extension(part: Part) -> list[bytes]:
+    """Return disposition, language and location."""
+    disposition = part.header.get_content_disposition()
+    told = NIL
+    if disposition:
+        parameters = part.header.get_params(header="Content-Disposition")
+        told = listed((string(disposition.upper()), _parameters(parameters)))
+    return [told, NIL, NIL]
+
+
+def _parameters(parameters: Iterable[tuple[str, str]] | None) -> bytes:
+    """Return the parameters of a field without its value, which comes first."""
+    _, *pairs = parameters or [("", "")]
+    return listed(string(text) for name, value in pairs for text in (name.upper(), value))
+
+
+def _addresses(header: Header, name: str) -> bytes:
+    """Return the addresses of a field; Sender and Reply-To are From's where they are not there."""
+    if name not in header and name in _DEFAULT_TO_FROM:
+        name = "From"
+    found = getaddresses([str(value) for value in header.get_all(name, [])])
+    return listed(_address(*each) for each in found if each != ("", ""))
+
+
+def _address(display: str, address: str) -> bytes:
+    mailbox, _, host = address.rpartition("@")
+    return b"(" + b" ".join((string(display or None), NIL, string(mailbox), string(host))) + b")"
+
+
+def _field(header: Header, name: str) -> str | None:
+    """Return a field in one line, as it was sent."""
+    value = header.get(name)
+    return None if value is None else " ".join(str(value).split())
