@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from mailtap.demo.testing.attacks import Attack
 
+# A mail client speaks these; webmail is for browsers.
+PROTOCOLS: Final = (ServerProtocol.SMTP, ServerProtocol.POP3, ServerProtocol.IMAP)
+
 # No digest: where one is on offer, a client may take it, and what it would do without shows no more.
 USUAL_LOGINS: Final = ("USER/PASS", "PLAIN", "LOGIN")
 LOGINS: Final = ("USER/PASS", "APOP", *SASL_MECHANISMS)
@@ -37,11 +40,11 @@ def services(marks: Iterable[Mark], security: str, attack: Attack | None) -> dic
     wanted: dict[str, Mapping[str, Any]] = {}
     for args, words in marks:
         _check(args, words)
-        for name in args or list(ServerProtocol):
+        for name in args or PROTOCOLS:
             wanted[str(name)] = {**words, **wanted.get(str(name), {})}
     offered = {
         str(protocol): _service(protocol, {"security": security, **wanted.get(str(protocol), {})})
-        for protocol in ServerProtocol
+        for protocol in PROTOCOLS
     }
     if attack and not any(service.security in attack.against for service in offered.values()):
         needed = " or ".join(sorted(attack.against))
@@ -52,7 +55,7 @@ def services(marks: Iterable[Mark], security: str, attack: Attack | None) -> dic
 def _check(args: Sequence[Any], words: Mapping[str, Any]) -> None:
     if unknown := sorted(set(words) - _WORDS):
         raise BadMark(f"mail_server knows no {', '.join(unknown)}; it knows {', '.join(sorted(_WORDS))}.")
-    protocols = [str(protocol) for protocol in ServerProtocol]
+    protocols = [str(protocol) for protocol in PROTOCOLS]
     if others := [name for name in args if name not in protocols]:
         raise BadMark(f"mail_server knows no protocol {others[0]!r}; it knows {', '.join(protocols)}.")
 
