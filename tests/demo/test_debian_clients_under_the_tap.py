@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import imappeers
 import peers
 import pytest
 from bothwires import mail_tap_factory  # noqa: F401  # each test runs with both ways to hear
 
 SENDER = "hanako@lab.example"
+LOGINS = {"smtp": "PLAIN", "pop3": "USER/PASS", "imap": imappeers.COMMAND}
+FETCHING = {"pop3": peers.fetch, "imap": imappeers.fetch}
 CLIENTS = [
     *(("smtp", client) for client in ("curl", "msmtp", "swaks")),
     *(("pop3", client) for client in ("curl", "fetchmail", "mpop")),
+    *(("imap", client) for client in ("curl", "fetchmail", "mutt")),
 ]
 ROWS = [
     pytest.param(protocol, client, security, id=f"{client}-{protocol}-{security}", marks=mark)
@@ -35,7 +39,7 @@ def test_a_client_of_debian(  # noqa: PLR0917  # fixtures
         host="localhost",
         port=port.port,
         security=security,
-        mechanism="PLAIN" if protocol == "smtp" else "USER/PASS",
+        mechanism=LOGINS[protocol],
         username=mail_account.username,
         password=str(mail_account.password),
         home=tmp_path,
@@ -45,7 +49,7 @@ def test_a_client_of_debian(  # noqa: PLR0917  # fixtures
         peers.submit(client, target, letter, sender=SENDER, recipients=[mail_account.address])
         assert [message.content for message in mail_tap.messages] == [letter, letter]
     else:
-        assert peers.fetch(client, target) == letter
+        assert FETCHING[protocol](client, target) == letter
     assert port.sessions >= 1
     assert port.client_bytes > 0
     if security == "plain":

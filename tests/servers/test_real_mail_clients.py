@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import imappeers
 import peers
 import pytest
 from toylab import HANAKO, LETTER, PASSWORD_ONLY, SERVICES, TARO
@@ -21,7 +22,7 @@ def aim(lab, ca_file, tmp_path):
     """Make targets for clients: submission as Hanako, fetching as Taro."""
 
     def make(protocol, security, mechanism, account=None):
-        account = account or {"smtp": HANAKO, "pop3": TARO}[protocol]
+        account = account or {"smtp": HANAKO, "pop3": TARO, "imap": TARO}[protocol]
         service = PASSWORD_ONLY[security] if mechanism == "USER/PASS" else SERVICES[protocol, security]
         home = tmp_path / protocol
         home.mkdir()
@@ -40,7 +41,7 @@ def aim(lab, ca_file, tmp_path):
 
 
 def ways(rows):
-    return [pytest.param(*row, id="-".join(row).replace("/", "")) for row in rows]
+    return [pytest.param(*row, id="-".join(row).replace("/", "").replace(" ", "-")) for row in rows]
 
 
 @pytest.mark.parametrize(("client", "security", "mechanism"), ways(peers.SUBMIT_WAYS))
@@ -55,6 +56,13 @@ def test_client_submits(lab, aim, client, security, mechanism):
 def test_client_fetches(lab, aim, client, security, mechanism):
     lab.mailboxes["taro"].add(LETTER)
     assert peers.fetch(client, aim("pop3", security, mechanism)) == LETTER
+    assert len(lab.mailboxes["taro"].messages) == 1
+
+
+@pytest.mark.parametrize(("client", "security", "mechanism"), ways(imappeers.FETCH_WAYS))
+def test_client_fetches_by_imap(lab, aim, client, security, mechanism):
+    lab.mailboxes["taro"].add(LETTER)
+    assert imappeers.fetch(client, aim("imap", security, mechanism)) == LETTER
     assert len(lab.mailboxes["taro"].messages) == 1
 
 

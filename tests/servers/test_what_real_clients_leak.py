@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+import imappeers
 import peers
 import pytest
 from spellings import spellings
@@ -32,7 +33,7 @@ SUBJECT, BODY = "梅の花", "梅の花が咲きました。"
 
 
 def ways(rows: tuple[tuple[str, str, str], ...]) -> list[object]:
-    return [pytest.param(*row, id="-".join(row).replace("/", "")) for row in rows]
+    return [pytest.param(*row, id="-".join(row).replace("/", "").replace(" ", "-")) for row in rows]
 
 
 @pytest.fixture(scope="session")
@@ -137,12 +138,29 @@ def test_a_client_that_submits(overhear, lab, client, security, mechanism):
 
 @pytest.mark.parametrize(("client", "security", "mechanism"), ways(peers.FETCH_WAYS))
 def test_a_client_that_fetches(overhear, lab, client, security, mechanism):
-    lab.mailboxes["taro"].add(LETTER)
     fetched = []
+    lab.mailboxes["taro"].add(LETTER)
     recording, leaks = overhear(
         "pop3", security, mechanism, TARO, lambda target: fetched.append(peers.fetch(client, target))
     )
     assert fetched == [LETTER]
+    assert_what_was_fetched(recording, leaks, security, mechanism)
+
+
+@pytest.mark.parametrize(("client", "security", "mechanism"), ways(imappeers.FETCH_WAYS))
+def test_a_client_that_fetches_by_imap(overhear, lab, client, security, mechanism):
+    fetched = []
+    lab.mailboxes["taro"].add(LETTER)
+    recording, leaks = overhear(
+        "imap", security, mechanism, TARO, lambda target: fetched.append(imappeers.fetch(client, target))
+    )
+    assert fetched == [LETTER]
+    heard_as = "LOGIN" if mechanism == imappeers.COMMAND else mechanism
+    assert_what_was_fetched(recording, leaks, security, heard_as)
+
+
+def assert_what_was_fetched(recording: Recording, leaks: list[Leak], security: str, mechanism: str) -> None:
+    """Assert that of a session that fetched the letter all was heard, or nothing."""
     if security != "plain":
         assert_nothing_but_a_name(recording, leaks, TARO.password)
         return

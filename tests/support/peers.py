@@ -31,6 +31,7 @@ PACKAGES = {
     "ip": "iproute2",
     "mpop": "mpop",
     "msmtp": "msmtp",
+    "mutt": "mutt",
     "openssl": "openssl",
     "postfix": "postfix",
     "setpriv": "util-linux",
@@ -82,7 +83,24 @@ def run(arguments: Sequence[str], *, home: Path, stdin: bytes = b"") -> bytes:
         PeerFailed: it ended with an error.
     """
     command = [find(arguments[0]), *arguments[1:]]
-    environment = {
+    done = subprocess.run(
+        command,
+        input=stdin,
+        env=environment(home),
+        cwd=home,
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).decode(errors="backslashreplace")
+        raise PeerFailed(f"{arguments[0]} ended with {done.returncode}: {said}")
+    return done.stdout
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the environment in which a client finds that home, and nothing of this user's."""
+    return {
         "HOME": str(home),
         "FETCHMAILHOME": str(home),
         "XDG_CONFIG_HOME": str(home),
@@ -91,13 +109,6 @@ def run(arguments: Sequence[str], *, home: Path, stdin: bytes = b"") -> bytes:
         "USER": "tester",
         "LOGNAME": "tester",
     }
-    done = subprocess.run(
-        command, input=stdin, env=environment, cwd=home, capture_output=True, timeout=TIMEOUT, check=False
-    )
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).decode(errors="backslashreplace")
-        raise PeerFailed(f"{arguments[0]} ended with {done.returncode}: {said}")
-    return done.stdout
 
 
 def submit(client: str, target: Target, message: bytes, *, sender: str, recipients: Sequence[str]) -> None:
@@ -110,28 +121,36 @@ def fetch(client: str, target: Target) -> bytes:
 
     The message stays on the server.
     """
-    fetched = FETCHERS[client](target)
-    return fetched.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return to_crlf(FETCHERS[client](target))
+
+
+def to_crlf(letter: bytes) -> bytes:
+    """Return a letter with lines ended by CRLF, however they were."""
+    return letter.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 # --- submission ---------------------------------------------------------------------------------------
 
 
-def _curl(target: Target, scheme: str, path: str) -> list[str]:
+def _curl(target: Target, scheme: str, path: str, option: str) -> list[str]:
     arguments = ["curl", "--silent", "--show-error", "--disable", "--noproxy", "*"]
     arguments += ["--url", f"{scheme}{'s' * (target.security == 'tls')}://{target.host}:{target.port}/{path}"]
     if target.tls:
         arguments += ["--ssl-reqd", "--cacert", str(target.ca_file)]
     if target.mechanism:
         arguments += ["--user", f"{target.username}:{target.password}"]
-        # USER and PASS cannot be asked for: curl takes them where nothing better is offered.
-        option = {"USER/PASS": "*", "APOP": "+APOP"}.get(target.mechanism, target.mechanism)
         arguments += ["--login-options", f"AUTH={option}"]
     return arguments
 
 
 def _curl_submit(target: Target, message: bytes, sender: str, recipients: Sequence[str]) -> None:
-    arguments = [*_curl(target, "smtp", "client.lab.example"), "--upload-file", "-", "--mail-from", sender]
+    arguments = [
+        *_curl(target, "smtp", "client.lab.example", target.mechanism),
+        "--upload-file",
+        "-",
+        "--mail-from",
+        sender,
+    ]
     for recipient in recipients:
         arguments += ["--mail-rcpt", recipient]
     run(arguments, home=target.home, stdin=message)
@@ -154,10 +173,10 @@ def _msmtp_config(target: Target, settings: Sequence[str]) -> Path:
     if target.tls:
         starttls = "on" if target.security == "starttls" else "off"
         lines += [f"tls_starttls {starttls}", f"tls_trust_file {target.ca_file}"]
-    return _secret_file(target.home / "client.conf", lines)
+    return secret_file(target.home / "client.conf", lines)
 
 
-def _secret_file(path: Path, lines: Sequence[str]) -> Path:
+def secret_file(path: Path, lines: Sequence[str]) -> Path:
     path.touch(mode=0o600)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
@@ -182,19 +201,30 @@ def _swaks_submit(target: Target, message: bytes, sender: str, recipients: Seque
 
 
 def _curl_fetch(target: Target) -> bytes:
-    return run(_curl(target, "pop3", "1"), home=target.home)
+    # USER and PASS cannot be asked for: curl takes them where nothing better is offered.
+    option = {"USER/PASS": "*", "APOP": "+APOP"}.get(target.mechanism, target.mechanism)
+    return curl(target, "pop3", "1", option)
+
+
+def curl(target: Target, scheme: str, path: str, option: str) -> bytes:
+    """Fetch with curl what is at a path, by a way to log in as curl calls it."""
+    return run(_curl(target, scheme, path, option), home=target.home)
 
 
 def _fetchmail_fetch(target: Target) -> bytes:
-    letter = target.home / "fetched.eml"
-    protocol = "apop" if target.mechanism == "APOP" else "pop3"
     auth = {"USER/PASS": "password", "APOP": "password"}.get(target.mechanism, target.mechanism.lower())
+    return fetchmail(target, "apop" if target.mechanism == "APOP" else "pop3", auth)
+
+
+def fetchmail(target: Target, protocol: str, auth: str) -> bytes:
+    """Fetch with fetchmail, by a protocol and a way to log in as fetchmail calls them."""
+    letter = target.home / "fetched.eml"
     tls = {
         "plain": "sslproto ''",
         "starttls": f"sslproto tls1.2+ sslcertck sslcertfile {target.ca_file}",
         "tls": f"ssl sslcertck sslcertfile {target.ca_file}",
     }[target.security]
-    config = _secret_file(
+    config = secret_file(
         target.home / "fetchmailrc",
         [
             "set invisible",  # no Received line of its own
@@ -220,16 +250,22 @@ def _mpop_fetch(target: Target) -> bytes:
 
 
 def _getmail_fetch(target: Target) -> bytes:
-    letter = target.home / "fetched.eml"
     kind = "SimplePOP3SSLRetriever" if target.security == "tls" else "SimplePOP3Retriever"
+    apop = [f"use_apop = {target.mechanism == 'APOP'}"] if target.security == "plain" else []
+    return getmail(target, kind, apop)
+
+
+def getmail(target: Target, kind: str, settings: Sequence[str]) -> bytes:
+    """Fetch with getmail, by one of its kinds of retriever and further settings of that."""
+    letter = target.home / "fetched.eml"
     lines = ["[retriever]", f"type = {kind}", f"server = {target.host}", f"port = {target.port}"]
     lines += [f"username = {target.username}", f"password = {target.password}"]
-    lines += [f"use_apop = {target.mechanism == 'APOP'}"] if target.security == "plain" else []
+    lines += settings
     lines += [f"ca_certs = {target.ca_file}"] if target.tls else []
     lines += ["[destination]", "type = MDA_external", "path = /bin/sh", "allow_root_commands = true"]
     lines += [f'arguments = ("-c", "cat > {letter}")', "unixfrom = false"]
     lines += ["[options]", "delivered_to = false", "received = false", "delete = false", "verbose = 0"]
-    config = _secret_file(target.home / "getmailrc", lines)
+    config = secret_file(target.home / "getmailrc", lines)
     run(["getmail", f"--getmaildir={target.home}", f"--rcfile={config}"], home=target.home)
     put_in_front, _, rest = letter.read_bytes().partition(b"\n")
     assert put_in_front.startswith(b"Return-Path:"), "getmail adds this line to a message without one"

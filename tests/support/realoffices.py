@@ -67,34 +67,41 @@ def open_real_offices(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailtap-")))
         folder.chmod(0o755)  # the servers' own users must get through
         certificate, authority = _shown(folder, certificates)
-        queues: list[Postfix] = []
-        for host in hosts:
-            here = [service for service in services if service.host == host]
-            people = offices._residents(scenario, host)
-            place = folder / host
-            mail = place / "mail"
-            mail.mkdir(parents=True)
-            shutil.chown(mail, NOBODY, NOBODY)
-            mailboxes = [service for service in here if service.protocol != ServerProtocol.SMTP]
-            logins = stack.enter_context(dovecot(place, mailboxes, people, certificate))
-            queues.append(
-                stack.enter_context(
-                    postfix(
-                        place,
-                        services=[service for service in here if service.protocol == ServerProtocol.SMTP],
-                        people=people,
-                        certificate=certificate,
-                        logins=logins,
-                        mail=mail,
-                        route=_route(scenario, host, authority),
-                    )
-                )
-            )
+        routes = {host: _route(scenario, host, authority) for host in hosts}
+        queues = [
+            stack.enter_context(_host(scenario, folder / host, certificate, routes[host])) for host in hosts
+        ]
         yield RealOffices(
             endpoints={service: ("127.0.0.1", service.port) for service in services},
             queues=tuple(queues),
             logs=tuple(folder / host / name for host in hosts for name in LOGS),
         )
+
+
+@contextmanager
+def _host(
+    scenario: Scenario, folder: Path, certificate: Certificate | None, route: Route | None
+) -> Iterator[Postfix]:
+    """Run the servers of the host that the folder is named after."""
+    services = dict.fromkeys(leg.service for leg in scenario.legs if leg.service.host == folder.name)
+    people = offices._residents(scenario, folder.name)
+    mail = folder / "mail"
+    mail.mkdir(parents=True)
+    shutil.chown(mail, NOBODY, NOBODY)
+    mailboxes = [service for service in services if service.protocol != ServerProtocol.SMTP]
+    with (
+        dovecot(folder, mailboxes, people, certificate) as logins,
+        postfix(
+            folder,
+            services=[service for service in services if service.protocol == ServerProtocol.SMTP],
+            people=people,
+            certificate=certificate,
+            logins=logins,
+            mail=mail,
+            route=route,
+        ) as queue,
+    ):
+        yield queue
 
 
 def _shown(folder: Path, certificates: LabCertificates | None) -> tuple[Certificate | None, Path]:

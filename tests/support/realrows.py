@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Twice = tuple[Outcome, Outcome]
 
 SIDE_BY_SIDE = 4  # rows at a time: most of it is waiting
-SPOKEN = {ServerProtocol.SMTP, ServerProtocol.POP3}
+SPOKEN = {ServerProtocol.SMTP, ServerProtocol.POP3, ServerProtocol.IMAP}
 # Rows about who is in the path, and not about the servers.
 OTHERS = {Group.OTHER_SIDE, Group.PADLOCK}
 
