@@ -90,6 +90,7 @@ class MailTap:
         self.imap = MailPort("imap", host, wire)
         self.pop3 = MailPort("pop3", host, wire)
         self.smtp = MailPort("smtp", host, wire)
+        self._ports = (self.imap, self.pop3, self.smtp)
         self.mode = str(wire.mode)
         self.ca_file = ca_file
         self._wire = wire
@@ -141,7 +142,7 @@ class MailTap:
     @property
     def sessions(self) -> int:
         """How many connections clients have made, as seen on the wire."""
-        return self.pop3.sessions + self.smtp.sessions
+        return sum(port.sessions for port in self._ports)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -173,7 +174,7 @@ class MailTap:
     def report(self) -> str:
         """Return what a failed test shows: what was readable and why, and the conversations."""
         hearing = self._wire.hearing(empty=True)
-        lines = [f"heard by: {self.mode}; {self.pop3!r}, {self.smtp!r}"]
+        lines = [f"heard by: {self.mode}; {', '.join(map(repr, self._ports))}"]
         if not hearing.flows:
             return "\n".join([*lines, "The client never connected."])
         leaks = hearing.leaks
@@ -202,4 +203,4 @@ class MailTap:
         return secret
 
     def __repr__(self) -> str:
-        return f"<mail_tap: {self.pop3!r}, {self.smtp!r}, heard by {self.mode}>"
+        return f"<mail_tap: {', '.join(map(repr, self._ports))}, heard by {self.mode}>"

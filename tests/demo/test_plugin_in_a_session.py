@@ -429,7 +429,7 @@ def test_the_ini_file_speaks(project):
     project.makeini("[pytest]\nmail_tap = relay\nmail_tap_security = tls\nmail_tap_dir = kept\n")
     project.makepyfile("def test_it(mail_tap): assert mail_tap.pop3.security == 'plain'\n")
     result = project.runpytest_inprocess(*QUICK)
-    result.stdout.fnmatch_lines(["mail tap: relay*", "heard by: relay; <pop3 at *, tls>*"])
+    result.stdout.fnmatch_lines(["mail tap: relay*", "heard by: relay; <imap at *, tls>, <pop3 at *, tls>*"])
     assert (project.path / "kept").is_dir()
     project.makeini("[pytest]\nmail_tap = ears\n")
     assert project.runpytest_inprocess(*QUICK).ret == pytest.ExitCode.USAGE_ERROR

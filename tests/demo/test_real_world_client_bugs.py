@@ -6,6 +6,7 @@ The client with the bug makes `assert secret not in mail_tap` fail; its twin mak
 from __future__ import annotations
 
 import contextlib
+import imaplib
 import poplib
 import smtplib
 import ssl
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from mailtap.demo.testing.tap import MailTap
 
 TIMEOUT = 10.0
-GIVES_UP = (OSError, EOFError, poplib.error_proto, smtplib.SMTPException, ConnectionError)
+GIVES_UP = (
+    OSError,
+    EOFError,
+    imaplib.IMAP4.error,
+    poplib.error_proto,
+    smtplib.SMTPException,
+    ConnectionError,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,9 @@ class Job:
 
     def smtp(self) -> smtplib.SMTP:
         return smtplib.SMTP(self.tap.smtp.host, self.tap.smtp.port, "pc.lab.example", TIMEOUT)
+
+    def imap(self) -> imaplib.IMAP4:
+        return imaplib.IMAP4(self.tap.imap.host, self.tap.imap.port, TIMEOUT)
 
 
 def read_mail(pop3: poplib.POP3, job: Job) -> None:
@@ -157,6 +168,32 @@ def pop3_clear_after_failed_handshake(job: Job) -> None:
         read_mail(job.pop3(), job)
 
 
+def imap_tls_if_offered(job: Job) -> None:
+    with job.imap() as imap:
+        if "STARTTLS" in imap.capabilities:
+            imap.starttls(job.trust)
+        imap.login(job.username, job.password)
+
+
+def imap_tls_required(job: Job) -> None:
+    with job.imap() as imap:
+        imap.starttls(job.trust)
+        imap.login(job.username, job.password)
+
+
+def imap_refusal_ignored(job: Job) -> None:
+    with job.imap() as imap:
+        with contextlib.suppress(imaplib.IMAP4.error):
+            imap.starttls(job.trust)
+        imap.login(job.username, job.password)
+
+
+def imap_starttls_without_context(job: Job) -> None:
+    with job.imap() as imap:
+        imap.starttls()
+        imap.login(job.username, job.password)
+
+
 # --- the table ------------------------------------------------------------------------------------------
 
 
@@ -183,6 +220,19 @@ BUGS = [
         attack="strip-starttls",
     ),
     # imapflow issue 242
+    row(
+        "imap-clear-where-starttls-is-not-offered",
+        imap_tls_if_offered,
+        imap_tls_required,
+        attack="strip-starttls",
+    ),
+    row("imap-refused-starttls-ignored", imap_refusal_ignored, imap_tls_required, attack="refuse-starttls"),
+    row(
+        "imap-starttls-without-context",
+        imap_starttls_without_context,
+        imap_tls_required,
+        attack="bad-certificate",
+    ),
     row(
         "smtp-clear-where-starttls-is-not-offered",
         smtp_tls_if_offered,
