@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Mark = tuple[int, int, Field]
 
+_OTHER = {Direction.CLIENT: Direction.SERVER, Direction.SERVER: Direction.CLIENT}
+
 
 def transcribe(packets: Iterable[Packet], leaks: Iterable[Leak]) -> tuple[Conversation, ...]:
     """Return every connection that carried bytes, in the order in which they began.
@@ -74,9 +76,11 @@ class _Record:
         """Take the next thing that one direction said; None is its end."""
         if item is None:
             self._ends += 1
-            self._cutters[direction].close()
+            self._cutters[direction].flush()
             self._dialogue.close(direction)
         else:
+            if self._dialogue.on_the_web:  # a content needs no line end: what ends it is the answer
+                self._cutters[_OTHER[direction]].flush()
             self._count += 1
             self._cutters[direction].feed(self._count, item)
             self._dialogue.feed(direction, item)

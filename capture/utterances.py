@@ -40,7 +40,7 @@ class Cutter:
     def feed(self, number: int, item: Chunk | Gap) -> None:
         """Take the next bytes or hole; `number` counts both directions' items together."""
         if isinstance(item, Gap):
-            self._flush()
+            self.flush()
             self.holes += 1
             self._arrivals = [(item.offset, number, item.packet, item.time_ns)]
             self._say(
@@ -57,9 +57,15 @@ class Cutter:
         while self._cut():
             pass
 
-    def close(self) -> None:
-        """Say what is left."""
-        self._flush()
+    def flush(self) -> None:
+        """Say all that is there, complete or not: nothing will follow, or nothing that belongs to it."""
+        if self._data and self._names is not None:
+            data = bytes(self._data[:_RECORD_KEPT])
+            text = f"TLS, {len(self._data):,} bytes of a record"
+            self._say(LineKind.TLS, data, self._offset, self._offset + len(self._data), text)
+            self._drop(len(self._data))
+        elif self._data:
+            self._take(len(self._data))
 
     def _cut(self) -> bool:
         """Say the next utterance if it is complete."""
@@ -81,7 +87,7 @@ class Cutter:
             return False
         length = int.from_bytes(self._data[3:5], "big")
         if not _RECORD.match(self._data):
-            self._flush()
+            self.flush()
             return False
         if len(self._data) < HEADER + length:
             return False
@@ -89,16 +95,6 @@ class Cutter:
         self._say(LineKind.TLS, data, self._offset, self._offset + HEADER + length, names.name(data, length))
         self._drop(HEADER + length)
         return True
-
-    def _flush(self) -> None:
-        """Say all that is there, complete or not."""
-        if self._data and self._names is not None:
-            data = bytes(self._data[:_RECORD_KEPT])
-            text = f"TLS, {len(self._data):,} bytes of a record"
-            self._say(LineKind.TLS, data, self._offset, self._offset + len(self._data), text)
-            self._drop(len(self._data))
-        elif self._data:
-            self._take(len(self._data))
 
     def _take(self, size: int) -> None:
         line = bytes(self._data[:size])

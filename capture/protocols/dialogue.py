@@ -39,6 +39,7 @@ class Dialogue:
 
     Attributes:
         protocol: what the flow speaks, once that is known; HTTP, once it has told of mail.
+        on_the_web: whether it speaks HTTP, of mail or not.
         finished: whether nothing that may follow can tell anything more.
     """
 
@@ -52,7 +53,7 @@ class Dialogue:
         self._talk = Talk(server_port)
         self._parser: Reading[None] | None = None
         self._waits_for: Direction | None = None
-        self._on_the_web = False
+        self.on_the_web = False
         self.finished = False
         self._first: Span | None = None
 
@@ -95,7 +96,7 @@ class Dialogue:
             self._give_up_waiting()
         if not self._talk.events:
             return []
-        if self._on_the_web:
+        if self.on_the_web:
             self.protocol = Protocol.HTTP
         events, self._talk.events = self._talk.events, []
         return events
@@ -120,7 +121,7 @@ class Dialogue:
             return
         self.protocol = verdict.protocol if verdict.protocol is not Protocol.HTTP else None
         self._talk.started_late = verdict.late
-        self._on_the_web = verdict.protocol is Protocol.HTTP
+        self.on_the_web = verdict.protocol is Protocol.HTTP
         self._parser = PARSERS[verdict.protocol](self._talk)
         self._step()
 

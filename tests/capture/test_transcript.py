@@ -69,6 +69,49 @@ def test_leaks_are_marked_where_they_stand() -> None:
     assert conversation.protocol is Protocol.POP3
 
 
+FORM = b"username=taro&password=fujisan"
+WEBMAIL: list[tuple[Direction, bytes]] = [
+    (C, b"GET /webmail/ HTTP/1.1\r\n\r\n"),
+    (S, b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n<html>\n"),
+    (S, b"page"),
+    (
+        C,
+        b"POST /webmail/login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: 30\r\n\r\n",
+    ),
+    (C, FORM[:12]),
+    (C, FORM[12:]),
+    (S, b"HTTP/1.1 303 See Other\r\nLocation: /webmail/inbox\r\nContent-Length: 0\r\n\r\n"),
+    (C, b"GET /webmail/inbox HTTP/1.1\r\n\r\n"),
+]
+
+
+def test_a_content_without_a_line_end_keeps_apart_from_the_next_request() -> None:
+    conversation = told(packets(WEBMAIL, port=80))
+    assert [each.data for each in conversation.utterances if each.data] == [
+        line for _, text in [*WEBMAIL[:4], (C, FORM), *WEBMAIL[6:]] for line in text.splitlines() if line
+    ]
+    (form,) = [each for each in conversation.utterances if each.data == FORM]
+    assert len(form.packets) == 2
+    assert form.marks == ((9, 13, Field.USERNAME), (23, 30, Field.PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param([(C, b"USER mro"), (S, b"+OK late\r\n"), (C, b"se\r\n"), (S, b"+OK\r\n")], id="pop3"),
+        pytest.param(
+            [(S, b"* OK IMAP\r\n"), (C, b"a LOG"), (S, b"* 1 EXISTS\r\n"), (C, b"OUT\r\n")], id="imap"
+        ),
+    ],
+)
+def test_a_command_is_one_line_whatever_the_server_says_meanwhile(
+    script: list[tuple[Direction, bytes]],
+) -> None:
+    said = [each.data for each in told(packets(script)).utterances if each.direction is C]
+    assert said == [b"".join(data for who, data in script if who is C).rstrip()]
+
+
 def test_one_blob_may_leak_two_fields() -> None:
     script = dialogue.load(FOLDER / "smtp_auth_plain.txt")
     (last,) = [
@@ -152,7 +195,7 @@ def test_a_connection_without_a_byte_is_not_told() -> None:
 def test_kinds(line: bytes, kind: LineKind) -> None:
     cutter = Cutter(C)
     cutter.feed(1, Chunk(0, line, 1, 1))
-    cutter.close()
+    cutter.flush()
     assert [each.kind for _, each in cutter.said] == [kind]
 
 
@@ -171,7 +214,7 @@ def test_any_bytes_are_told_once(turns: list[bytes | int]) -> None:
     items = hearing.items((S, turn) for turn in turns)
     for number, (_, item) in enumerate(items):
         cutter.feed(number, item)
-    cutter.close()
+    cutter.flush()
     spans = [each.span for _, each in cutter.said]
     assert all(one.end == two.start for one, two in itertools.pairwise(spans))
     assert sum(span.end - span.start for span in spans) == sum(
