@@ -21,7 +21,7 @@ from mailtap.capture.sinks import SinkError, write_pcapng
 from mailtap.capture.tshark import TsharkAbsentError, TsharkFailedError, dissect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 _ABSENT = N_("No second witness: tshark is missing (Debian: sudo apt install tshark).")
@@ -29,6 +29,7 @@ _FAILED = N_("The second witness failed: {reason}")
 _DISAGREE = N_(
     "The listener heard {listener} that tshark did not, and tshark {witness} that the listener did not"
 )
+_BEYOND = N_("No second opinion: the second witness, tshark, does not read logins by {mechanisms}.")
 
 
 class Hearing(StrEnum):
@@ -82,11 +83,13 @@ class Verdict:
     """Whether the listener and the witness heard the same logins.
 
     Attributes:
-        agreement: agrees, disagrees (also where the witness failed), or absent.
+        agreement: agrees, disagrees (also where the witness failed), or absent (also where all that the
+            listener heard is beyond the witness).
         only_listener: what the witness did not hear, in order.
         only_witness: what the listener did not hear, in order.
         reason: why, where it does not agree.
         witness: the witness's name and version.
+        beyond: how the logins were made that the witness does not reach, such as `HTML FORM (HTTP)`.
     """
 
     agreement: Agreement
@@ -94,6 +97,7 @@ class Verdict:
     only_witness: Claims = ()
     reason: Note | None = None
     witness: str = ""
+    beyond: tuple[str, ...] = ()
 
 
 def hear(
@@ -126,11 +130,11 @@ def hear(
         return _ask(path, ports, patience)
 
 
-def compare(leaks: Iterable[Leak], testimony: Testimony) -> Verdict:
+def compare(leaks: Sequence[Leak], testimony: Testimony) -> Verdict:
     """Hold the listener's leaks against the witness's testimony.
 
     Only logins count, and of these only the mechanisms that the witness reaches. Each repeated login
-    must be heard by both.
+    must be heard by both. Where there is nothing else, nobody confirms the listener, and that is said.
     """
     if testimony.hearing is not Hearing.HEARD:
         agreement = Agreement.ABSENT if testimony.hearing is Hearing.ABSENT else Agreement.DISAGREES
@@ -138,8 +142,14 @@ def compare(leaks: Iterable[Leak], testimony: Testimony) -> Verdict:
     ours = [claim for leak in leaks if (claim := _claim(leak))]
     names, logins = _compare_names(ours, testimony.logins), _compare_logins(ours, testimony.logins)
     only_listener, only_witness = names[0] + logins[0], names[1] + logins[1]
+    beyond = _beyond(leaks)
     if not only_listener and not only_witness:
-        return Verdict(agreement=Agreement.AGREES, witness=testimony.witness)
+        if beyond and not ours:
+            reason = Note(text=_BEYOND, values=(("mechanisms", ", ".join(beyond)),))
+            return Verdict(
+                agreement=Agreement.ABSENT, reason=reason, witness=testimony.witness, beyond=beyond
+            )
+        return Verdict(agreement=Agreement.AGREES, witness=testimony.witness, beyond=beyond)
     counts = (("listener", len(only_listener)), ("witness", len(only_witness)))
     return Verdict(
         agreement=Agreement.DISAGREES,
@@ -147,6 +157,7 @@ def compare(leaks: Iterable[Leak], testimony: Testimony) -> Verdict:
         only_witness=only_witness,
         reason=Note(text=_DISAGREE, values=counts),
         witness=testimony.witness,
+        beyond=beyond,
     )
 
 
@@ -162,6 +173,17 @@ def _ask(path: Path, ports: Mapping[int, Protocol], patience: float) -> Testimon
 
 def _failure(reason: str) -> Testimony:
     return Testimony(hearing=Hearing.FAILED, reason=Note(text=_FAILED, values=(("reason", reason),)))
+
+
+def _beyond(leaks: Iterable[Leak]) -> tuple[str, ...]:
+    """Return the ways of logging in that the witness does not reach, each once, in order."""
+    return tuple(
+        dict.fromkeys(
+            f"{leak.mechanism} ({leak.protocol.upper()})"
+            for leak in leaks
+            if leak.mechanism is not None and leak.mechanism not in MECHANISMS and not leak.guessed
+        )
+    )
 
 
 def _claim(leak: Leak) -> Claim | None:

@@ -35,6 +35,9 @@ _MAIL: Final = (Field.SENDER, Field.RECIPIENT, Field.SUBJECT, Field.BODY, Field.
 _HIDEABLE: Final = (Field.PASSWORD, Field.USERNAME, *_MAIL)
 _AGREES: Final = N_("✔ A second witness agrees on every login: {witness}.")
 _SILENT: Final = N_("✔ A second witness found no login and no password either: {witness}.")
+_PARTLY: Final = N_(
+    "✔ A second witness agrees on every login that it reads: {witness}. It does not read logins by {mechanisms}."
+)
 _ORDER: Final = (
     *(Field.PASSWORD, Field.TOKEN, Field.DIGEST, Field.USERNAME),
     *_MAIL,
@@ -212,7 +215,8 @@ def witness(outcome: Outcome, verdict: Verdict, reader: Reader) -> list[Text]:
     """Return what tshark, reading the same capture, says of our listener's logins."""
     if verdict.agreement is Agreement.AGREES:
         logins = any(leak.field is Field.USERNAME for leak in outcome.leaks)
-        text = reader.say(_AGREES if logins else _SILENT, witness=verdict.witness)
+        said = _PARTLY if verdict.beyond else _AGREES if logins else _SILENT
+        text = reader.say(said, witness=verdict.witness, mechanisms=listed(verdict.beyond, reader.say))
         return reader.wrapped(text, "green")
     reason = reader.say(verdict.reason.text, **dict(verdict.reason.values)) if verdict.reason else ""
     if verdict.agreement is Agreement.ABSENT:

@@ -320,7 +320,8 @@ def test_each_mechanism_is_heard(tmp_path, protocol, dialogue, logins):
     assert testimony.witness.startswith("tshark ")
     agreed = Verdict(agreement=Agreement.AGREES, witness=testimony.witness)
     assert compare(listener(*logins), testimony) == agreed
-    assert compare(listen(packets), testimony) == agreed
+    verdict = compare(listen(packets), testimony)
+    assert replace(verdict, beyond=()) == agreed
 
 
 @needs_tshark
@@ -481,6 +482,25 @@ def test_what_the_witness_cannot_know_is_not_compared():
     guessed = replace(listener(CRAM)[1], field=Field.PASSWORD, value=Secret("sakura"), guessed=True)
     verdict = compare([*listener(CRAM), *others, body, guessed], heard(CRAM))
     assert verdict.agreement is Agreement.AGREES
+    assert verdict.beyond == ("SCRAM-SHA-256 (SMTP)", "NTLM (SMTP)")
+
+
+FORM = login(Protocol.HTTP, "HTML FORM", "taro", "fujisan")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "agreement"),
+    [
+        pytest.param([FORM], [], Agreement.ABSENT, id="nothing-else"),
+        pytest.param([FORM, PLAIN], [PLAIN], Agreement.AGREES, id="another-beside-it"),
+        pytest.param([FORM], [PLAIN], Agreement.DISAGREES, id="another-that-only-the-witness-heard"),
+    ],
+)
+def test_nobody_confirms_a_login_beyond_the_witness(ours, theirs, agreement):
+    verdict = compare(listener(*ours), heard(*theirs))
+    assert (verdict.agreement, verdict.beyond) == (agreement, ("HTML FORM (HTTP)",))
+    if agreement is Agreement.ABSENT:
+        assert str(verdict.reason).endswith("does not read logins by HTML FORM (HTTP).")
 
 
 @given(

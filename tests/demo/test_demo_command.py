@@ -297,11 +297,13 @@ def test_a_witness_that_disagrees_fails_the_run() -> None:
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 def test_the_witness_is_asked_and_agrees() -> None:
-    assert {
-        each["scenario"]: each["witness"] for each in lessons.tell("matrix", "--json").summaries
-    } == dict.fromkeys(EVERY_NAME, "agrees")
+    assert {each["scenario"]: each["witness"] for each in lessons.tell("matrix", "--json").summaries} == {
+        **dict.fromkeys(EVERY_NAME, "agrees"),
+        "webmail-http": "absent",
+    }
     assert "agrees on every login" in lessons.tell("plain").out
     assert "found no login and no password either" in lessons.tell("tls").out
+    assert "No second opinion: the second witness, tshark, does not read" in lessons.tell("webmail-http").out
 
 
 def test_without_tshark_the_witness_says_so_in_one_line() -> None:

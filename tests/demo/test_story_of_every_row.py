@@ -9,10 +9,12 @@ import outcomes
 import pytest
 from wcwidth import wcswidth
 
+from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo import cast
 from mailtap.demo.network.rungs import Rung
 from mailtap.demo.scenarios import SCENARIOS, Hop
 from mailtap.demo.shell import speak
+from mailtap.demo.telling import ending
 from mailtap.demo.telling.reader import Reader
 from mailtap.demo.telling.story import story
 
@@ -50,6 +52,16 @@ def test_fits_the_screen_and_is_safe_to_print(name: str, language: str, width: i
 @EVERY_ROW
 def test_the_title_is_whole_on_80_columns(name: str, language: str) -> None:
     assert "…" not in told(name, language)[0]
+
+
+@LANGUAGES
+def test_a_login_that_nobody_confirms_is_named_beside_those_that_are(language: str) -> None:
+    reader = Reader(speak(["--lang", language]), 80, mask=False)
+    verdict = Verdict(
+        agreement=Agreement.AGREES, witness="tshark 4", beyond=("HTML FORM (HTTP)", "NTLM (SMTP)")
+    )
+    said = "".join(line.plain for line in ending.witness(ran("plain"), verdict, reader))
+    assert all(word in said for word in ("tshark 4", "HTML FORM (HTTP)", "NTLM (SMTP)"))
 
 
 @EVERY_ROW
