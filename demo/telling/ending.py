@@ -36,7 +36,8 @@ _HIDEABLE: Final = (Field.PASSWORD, Field.USERNAME, *_MAIL)
 _AGREES: Final = N_("✔ A second witness agrees on every login: {witness}.")
 _SILENT: Final = N_("✔ A second witness found no login and no password either: {witness}.")
 _PARTLY: Final = N_(
-    "✔ A second witness agrees on every login that it reads: {witness}. It does not read logins by {mechanisms}."
+    "✔ A second witness agrees on every login that it reads: {witness}."
+    " It does not read logins by {mechanisms}."
 )
 _ORDER: Final = (
     *(Field.PASSWORD, Field.TOKEN, Field.DIGEST, Field.USERNAME),

@@ -69,16 +69,14 @@ def test_leaks_are_marked_where_they_stand() -> None:
     assert conversation.protocol is Protocol.POP3
 
 
+POST = b"POST /webmail/login HTTP/1.1\r\nContent-Length: 30\r\n"
+POST += b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
 FORM = b"username=taro&password=fujisan"
 WEBMAIL: list[tuple[Direction, bytes]] = [
     (C, b"GET /webmail/ HTTP/1.1\r\n\r\n"),
     (S, b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n<html>\n"),
     (S, b"page"),
-    (
-        C,
-        b"POST /webmail/login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        b"Content-Length: 30\r\n\r\n",
-    ),
+    (C, POST),
     (C, FORM[:12]),
     (C, FORM[12:]),
     (S, b"HTTP/1.1 303 See Other\r\nLocation: /webmail/inbox\r\nContent-Length: 0\r\n\r\n"),

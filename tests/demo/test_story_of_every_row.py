@@ -56,7 +56,7 @@ def test_the_title_is_whole_on_80_columns(name: str, language: str) -> None:
 
 @LANGUAGES
 def test_a_login_that_nobody_confirms_is_named_beside_those_that_are(language: str) -> None:
-    reader = Reader(speak(["--lang", language]), 80, mask=False)
+    reader = Reader(speak(["--lang", language]), 300, mask=False)
     verdict = Verdict(
         agreement=Agreement.AGREES, witness="tshark 4", beyond=("HTML FORM (HTTP)", "NTLM (SMTP)")
     )
