@@ -63,7 +63,8 @@ def _screen(leg: Leg, screen: Screen, reader: Reader) -> list[Text]:
     whose = reader.say("The thief sees") if leg.thief else reader.say("{name} sees", name=name)
     lines = reader.wrapped(whose, "bold underline")
     if screen.failure is not None:
-        lines += reader.wrapped(reader.say("✋ Stopped."), "bold yellow" if leg.thief else "bold green")
+        stop = reader.say("✋ Refused.") if leg.thief else reader.say("✋ Stopped.")
+        lines += reader.wrapped(stop, "bold yellow" if leg.thief else "bold green")
         return [*lines, *reader.wrapped(reader.say(screen.failure))]
     if screen.padlock is not None:
         lines += _padlock(screen.padlock, reader)

@@ -83,7 +83,13 @@ def _stolen(outcome: Outcome, reader: Reader) -> list[Text]:
     if not fields:
         return reader.wrapped(reader.say("And the attacker has nothing."), "bold green")
     names = _list(sorted(fields, key=_ORDER.index), reader)
-    return reader.wrapped(reader.say("But the attacker has: {fields}.", fields=names), "bold red")
+    on_the_wire = {field for leaked in outcome.leaked.values() for field in leaked}
+    text = (
+        N_("The attacker has it, too: {fields}.")
+        if fields <= on_the_wire
+        else N_("But the attacker has: {fields}.")
+    )
+    return reader.wrapped(reader.say(text, fields=names), "bold red")
 
 
 def _hidden(outcome: Outcome, reader: Reader) -> list[Text]:
@@ -98,7 +104,14 @@ def _hidden(outcome: Outcome, reader: Reader) -> list[Text]:
         )
     if hidden:
         texts.append(reader.say("Not on the wire in readable form: {fields}.", fields=_list(hidden, reader)))
-    return [line for text in texts or [reader.say("Nothing was hidden.")] for line in reader.wrapped(text)]
+    return [line for text in texts or [_all_of_it(outcome, reader)] for line in reader.wrapped(text)]
+
+
+def _all_of_it(outcome: Outcome, reader: Reader) -> str:
+    """Return what to say where every field was readable: on each leg, or on one or another."""
+    everywhere = all(set(_HIDEABLE) <= set(fields) for fields in outcome.leaked.values())
+    text = N_("Nothing was hidden.") if everywhere else N_("Everything could be read, on one leg or another.")
+    return reader.say(text)
 
 
 def guesses(attempts: Sequence[Attempt], reader: Reader) -> list[Text]:

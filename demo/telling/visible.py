@@ -30,9 +30,9 @@ def still_visible(outcome: Outcome, reader: Reader) -> list[Text]:
 
 def _traffic(who: str, talk: Conversation, reader: Reader) -> str:
     return reader.say(
-        "{who}: which computer ({client}) talks to which server ({server}), that it is mail (by the"
-        " port, {port}), about how long it is ({up} bytes from the mail program, {down} from the"
-        " server), when it was, and that it took {milliseconds} ms.",
+        "{who}: which computer ({client}) talks to which server ({server}), what kind of service it is"
+        " (by the port, {port}), about how much was said ({up} bytes one way, {down} the other), when it"
+        " was, and that it took {milliseconds} ms.",
         who=who,
         client=talk.flow.client.address,
         server=talk.flow.server.address,
