@@ -317,7 +317,10 @@ class _Run:
         try:
             with capture:
                 listening = N_("Listening on this machine's loopback ({engine}). Ctrl-C ends it.")
-                self._complain(listening, engine=capture.engine)
+                said = [self._say(listening, engine=capture.engine)]
+                if capture.instead is not None:
+                    said.append(explained(capture.instead, self._say))
+                self._complain("{reason}", reason=" ".join(said))
                 self._hear(packets, capture)
         except CaptureUnavailable as error:
             self._complain("{reason}", reason=explained(error, self._say))

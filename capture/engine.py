@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.loopback import CaptureUnavailable, InterfaceRefused
 
@@ -21,10 +21,22 @@ class Engine(StrEnum):
     AUTO = "auto"
 
 
-def open_engine(
-    engine: Engine, interface: str, ports: Collection[int], mark: int, buffer: int
-) -> tuple[Engine, LoopbackSocket]:
-    """Open the engine, and return which it is now.
+class Opened(NamedTuple):
+    """An engine that works here.
+
+    Attributes:
+        engine: which it is.
+        socket: what it listens with.
+        instead: where `auto` would have liked another better, why that does not work here.
+    """
+
+    engine: Engine
+    socket: LoopbackSocket
+    instead: CaptureUnavailable | None = None
+
+
+def open_engine(engine: Engine, interface: str, ports: Collection[int], mark: int, buffer: int) -> Opened:
+    """Open the engine, and say which it is now.
 
     Args:
         engine: which; `auto` is the ring where it works, else scapy.
@@ -37,16 +49,18 @@ def open_engine(
         InterfaceRefused: the interface is not loopback.
         CaptureUnavailable: the engine, or with `auto` every engine, does not work here.
     """
+    instead = None
     if engine is not Engine.SCAPY:
         from mailtap.capture.ring_socket import RingSocket  # noqa: PLC0415  # one engine is loaded, not all
 
         try:
-            return Engine.RING, RingSocket(interface, ports, mark, buffer)
+            return Opened(Engine.RING, RingSocket(interface, ports, mark, buffer))
         except InterfaceRefused:
             raise
-        except CaptureUnavailable:
+        except CaptureUnavailable as error:
             if engine is Engine.RING:
                 raise
+            instead = error
     from mailtap.capture.scapy_socket import ScapySocket  # noqa: PLC0415
 
-    return Engine.SCAPY, ScapySocket(interface, ports, mark, buffer)
+    return Opened(Engine.SCAPY, ScapySocket(interface, ports, mark, buffer), instead)

@@ -76,13 +76,15 @@ class LiveCapture:
             on_packet: called with each packet, in the capture's own thread.
             keep: whether to keep the packets for the recording; without it, memory does not grow.
             buffer: size of the kernel's buffer in bytes.
-            engine: what to listen with; once started, `self.engine` says what `auto` has become.
+            engine: what to listen with; once started, `self.engine` says what `auto` has become, and
+                `self.instead`, where it is the second choice, why the first does not work here.
         """
         self._interface = interface
         self._ports = frozenset(ports)
         self._reel = Reel(on_packet, keep=keep)
         self._buffer = buffer
         self.engine = engine
+        self.instead: CaptureUnavailable | None = None
         self._decoder = Decoder()
         self._changed = threading.Condition()
         self._heard: set[bytes] = set()
@@ -102,7 +104,7 @@ class LiveCapture:
         """
         self._marks = _Marks()
         try:
-            self.engine, self._socket = open_engine(
+            self.engine, self._socket, self.instead = open_engine(
                 self.engine, self._interface, self._ports, self._marks.port, self._buffer
             )
             self._thread = threading.Thread(target=self._listen, name="mailtap-capture", daemon=True)

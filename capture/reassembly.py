@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Endpoint, Note
 from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Heard
 from mailtap.capture.wire.half import LONGEST_REMEMBERED, MASK, Half
@@ -23,7 +24,9 @@ _MOST_OPEN = 8_192
 _MOST_CLOSED = 4096
 _MOST_BYTES = 32 << 20
 _STALE = 1 << 20  # how far behind the end of a closed connection a segment may be a repetition
-_NEVER = 1 << 80
+_IDLE_NS = 30 * 60 * 1_000_000_000  # IMAP servers wait so long (RFC 9051, section 5.4), all others less
+_LOOKED_AT = 64  # connections that may be looked at for each packet, in search of silent ones
+_SILENT = N_("Nothing came for half an hour after packet {packet}: this connection was taken as ended.")
 
 Way = tuple[Endpoint, Endpoint]
 Entry = tuple[Connection, Half, Half]
@@ -53,7 +56,8 @@ class Reassembler:
         self._closed: deque[Connection] = deque()
         self._waiting: OrderedDict[int, Connection] = OrderedDict()
         self._buffered = 0
-        self._wake_ns = _NEVER
+        self._wake_ns = self._sweep_ns = 0
+        self._swept = 0  # packet at which silent connections were last looked for
 
     def feed(self, segment: Segment) -> Sequence[Heard]:
         """Return what can be passed on now that this segment is here: chunks, gaps and ends."""
@@ -114,7 +118,9 @@ class Reassembler:
         """Return what can be passed on after a segment that is not just the next one of a calm connection."""
         out: list[Heard] = []
         if segment.time_ns > self._wake_ns:
-            self._wake(segment.time_ns, out)
+            if entry is not None:
+                entry[0].last_packet = segment.packet  # it is not silent, however long it was
+            self._wake(segment, out)
         if entry is None or _begins_anew(segment, *entry):
             if segment.flags & RST:
                 return out
@@ -160,18 +166,35 @@ class Reassembler:
             self._waiting[connection.number] = connection
             self._wake_ns = min(self._wake_ns, connection.since_ns + PATIENCE_NS)
 
-    def _wake(self, time_ns: int, out: list[Heard]) -> None:
+    def _wake(self, segment: Segment, out: list[Heard]) -> None:
         """Let connections pass on what has been waiting too long, those first that began first."""
+        if segment.time_ns > self._sweep_ns:
+            self._sweep(segment, out)
         while self._waiting:
             connection = next(iter(self._waiting.values()))
             due = connection.since_ns + PATIENCE_NS
-            if due >= time_ns:
-                self._wake_ns = due
+            if due >= segment.time_ns:
+                self._wake_ns = min(due, self._sweep_ns)
                 return
             self._waiting.popitem(last=False)
             connection.lose_patience(out)
             self._count_bytes(connection)
-        self._wake_ns = _NEVER
+        self._wake_ns = self._sweep_ns
+
+    def _sweep(self, segment: Segment, out: list[Heard]) -> None:
+        """End what has been silent since the last sweep, which was half an hour ago at least.
+
+        Connections remember their last packet and no time, so that a packet costs nothing more. Muted ones
+        stay: they hold nothing, and their packets do not come this far.
+        """
+        if len(self._open) > _LOOKED_AT * (segment.packet - self._swept):
+            return  # the clock of this capture runs wild
+        for connection in [one for one in self._open.values() if one.last_packet < self._swept]:
+            if not connection.muted:
+                connection.notes.append(Note(text=_SILENT, values=(("packet", connection.last_packet),)))
+                self._end(connection, out)
+                self._forget(connection)  # should it speak again, that is heard as from a late start
+        self._swept, self._sweep_ns = segment.packet, segment.time_ns + _IDLE_NS
 
     def _relieve(self, segment: Segment, out: list[Heard]) -> None:
         """Keep what waits in all connections together within its bound."""
@@ -199,10 +222,13 @@ class Reassembler:
         self._waiting.pop(connection.number, None)
         self._closed.append(connection)
         if len(self._closed) > _MOST_CLOSED:
-            oldest = self._closed.popleft()
-            for way in (oldest.ends, oldest.ends[::-1]):
-                if way in self._entries and self._entries[way][0] is oldest:
-                    del self._entries[way]
+            self._forget(self._closed.popleft())
+
+    def _forget(self, connection: Connection) -> None:
+        """Let the ports of a connection be as if it had never been."""
+        for way in (connection.ends, connection.ends[::-1]):
+            if way in self._entries and self._entries[way][0] is connection:
+                del self._entries[way]
 
     def _crowd_out(self, out: list[Heard]) -> None:
         """End the quarter of all open connections that have been silent longest."""

@@ -43,7 +43,7 @@ class RingSocket:
         self.filtered = False
         self._dropped = 0
         if sys.platform != "linux":
-            raise CaptureUnavailable(N_("Only Linux has the ring. Leave --engine out to listen with scapy."))
+            raise CaptureUnavailable(N_("Only Linux has the ring; --engine scapy does without."))
         with contextlib.ExitStack() as opened:
             try:
                 # Nothing comes before the socket is bound: not twice, and not past the filter.
@@ -56,7 +56,7 @@ class RingSocket:
             except PermissionError as error:
                 raise CaptureUnavailable(NOT_ALLOWED[False]) from error
             except OSError as error:
-                text = N_("This kernel has no ring for packets ({reason}). Use --engine scapy.")
+                text = N_("This kernel has no ring for packets ({reason}); --engine scapy does without.")
                 raise CaptureUnavailable(text, reason=error) from error
             self._ready = select.poll()
             self._ready.register(self._socket, select.POLLIN)

@@ -16,6 +16,8 @@ import denial
 import pytest
 
 from mailtap.capture import live, loopback, ring_socket, scapy_socket, sieve
+from mailtap.capture.__main__ import main
+from mailtap.capture.backlog import Backlog
 from mailtap.capture.decode import Decoder
 from mailtap.capture.live import CaptureUnavailable, Engine, InterfaceRefused, LiveCapture
 from mailtap.capture.loopback import LOOPBACK
@@ -271,8 +273,37 @@ def test_auto_is_the_ring_and_scapy_where_there_is_none(monkeypatch: pytest.Monk
                 client.sendall(b"either way")
                 assert server.recv(100) == b"either way"
                 assert stream_to(port, capture.stop().packets) == b"either way"
-                assert capture.engine is engine
+                assert (capture.engine, capture.instead is None) == (engine, engine is Engine.RING)
         monkeypatch.setattr(ring_socket, "Ring", _no_ring)
+
+
+@may_capture
+@linux
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        pytest.param(
+            "en",
+            "Listening on this machine's loopback (scapy). Ctrl-C ends it."
+            " This kernel has no ring for packets (no ring here); --engine scapy does without.",
+            id="English",
+        ),
+        pytest.param(
+            "ja",
+            "このパソコンのループバックを聞いています(scapy)。Ctrl-C で終わります。"
+            " このカーネルにはパケット用のリングがありません(no ring here)。--engine scapy ならリングなしで聞けます。",
+            id="Japanese",
+        ),
+    ],
+)
+def test_why_auto_is_not_the_ring_is_said_in_the_same_line(
+    language: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ring_socket, "Ring", _no_ring)
+    monkeypatch.setattr(Backlog, "until", lambda *_: ())  # as if interrupted at once
+    with silent_port() as port:
+        assert main(["--lang", language, "--live", "--port", str(port)]) == 130
+    assert capsys.readouterr().err.splitlines()[0] == said
 
 
 @may_capture

@@ -238,6 +238,23 @@ def test_a_late_start_is_said() -> None:
     assert ("password", "tanstaaf") in leaked(heard)
 
 
+def test_a_connection_that_fell_silent_is_said_and_heard_again_if_it_speaks() -> None:
+    others = [wire.conversation(POP, client=Endpoint("192.0.2.9", 1 + hour)) for hour in range(3)]
+    mine = wire.conversation([*POP[:5], *POP[1:]])
+    parts = [mine[:11], *others, mine[11:]]
+    packets = [
+        packet._replace(time_ns=packet.time_ns + part * 3600 * 10**9)
+        for part, packets in enumerate(parts)
+        for packet in packets
+    ]
+    heard = list(listen(packet._replace(number=number) for number, packet in enumerate(packets, 1)))
+    assert [text for text in notes(heard) if "came" in text] == [
+        "Nothing came for half an hour after packet 11: this connection was taken as ended.",
+        "The capture started in the middle of this connection; what came before was not heard.",
+    ]
+    assert leaked(heard).count(("password", "tanstaaf")) == 5
+
+
 def test_what_is_not_mail_is_one_note_however_much_it_is() -> None:
     web = [
         wire.conversation(

@@ -448,6 +448,61 @@ def test_a_flood_of_openings_costs_no_more_the_longer_it_lasts() -> None:
     assert reassembler.crowded_out > 0
 
 
+MINUTE_NS = 60 * 1_000_000_000
+
+
+def at_minute(minute: int, number: int, packet: Packet) -> Packet:
+    return packet._replace(number=number, time_ns=wire.START_NS + minute * MINUTE_NS)
+
+
+def test_silent_connections_are_ended_by_the_time_of_the_packets() -> None:
+    """A new one each minute for ten hours, none of which ever ends: those of an hour are open, not all."""
+    reassembler = Reassembler()
+    talk = [wire.conversation(TALK, client=Endpoint("192.0.2.9", 1 + port), fin=False) for port in range(600)]
+    numbers = itertools.count(1)
+    most, ended = 0, []
+    for minute, packets in enumerate(talk):
+        for segment in segments(at_minute(minute, next(numbers), packet) for packet in packets):
+            ended += [one.number for one, _, item in reassembler.feed(segment) if item is None]
+        most = max(most, len(reassembler._open))
+    assert 30 < most <= 62
+    assert len(reassembler._entries) == 2 * len(reassembler._open)
+    assert sorted(ended) == [1 + place // 2 for place in range(2 * (600 - len(reassembler._open)))]
+
+
+def test_a_connection_that_speaks_again_before_it_was_missed_is_heard_whole() -> None:
+    mine = wire.conversation(TALK)
+    other = wire.conversation(TALK, client=Endpoint("192.0.2.9", 1))
+    parts = [(0, mine[:7]), (1, other[:7]), (32, other[7:]), (64, mine[7:])]
+    packets = [(minute, packet) for minute, part in parts for packet in part]
+    heard = listen(at_minute(minute, number, packet) for number, (minute, packet) in enumerate(packets, 1))
+    assert told(item for item in heard if item[0].number == 1) == PLAIN
+
+
+def test_a_capture_that_slept_ends_nothing_that_was_not_silent_before() -> None:
+    one = wire.conversation(TALK, client=Endpoint("192.0.2.9", 1))
+    other = wire.conversation(TALK, client=Endpoint("192.0.2.9", 2))
+    mixed = wire.interleave(one, other)
+    woken = [at_minute(45 * (number > 12), number, packet) for number, packet in enumerate(mixed, 1)]
+    heard = listen(woken)
+    assert [told(item for item in heard if item[0].number == number) for number in (1, 2)] == [PLAIN, PLAIN]
+
+
+def test_looking_for_silent_connections_costs_little_however_the_time_runs() -> None:
+    """Half an hour from packet to packet, and many of which nobody wants to hear: not all are looked at."""
+    reassembler = Reassembler()
+    for port in range(1, 1001):
+        reassembler.feed(Segment(port, port, Endpoint("10.0.0.1", port), wire.SERVER, 7, 0, wire.SYN, b"", 0))
+    for one in reassembler._open.values():
+        reassembler.mute(one)
+    sweeps, source = set(), Endpoint("10.0.0.2", 5)
+    for number in range(1001, 2001):
+        time_ns = number * 31 * MINUTE_NS
+        reassembler.feed(Segment(number, time_ns, source, wire.SERVER, 8, 0, wire.ACK, b"", 0))
+        sweeps.add(reassembler._swept)
+    assert 2 < len(sweeps) * len(reassembler._open) <= 1000 * 64
+
+
 def test_a_muted_connection_says_nothing_more_and_its_port_may_be_reused() -> None:
     reassembler = Reassembler()
     feed = segments(wire.conversation(TALK))
