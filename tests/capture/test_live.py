@@ -82,10 +82,17 @@ def segments(packets: tuple[Packet, ...]) -> list[Segment]:
 
 
 def stream_to(port: int, packets: tuple[Packet, ...]) -> bytes:
-    """Join what was sent to a port by sequence number; a hole or a cut would shorten it."""
-    pieces = {s.sequence: s.payload for s in segments(packets) if s.destination.port == port and s.payload}
+    """Put what was sent to a port where its sequence numbers say; a hole or a cut would change it.
+
+    On a busy machine the kernel sends bytes again, and in other portions than the first time.
+    """
+    sent = [s for s in segments(packets) if s.destination.port == port and s.payload]
     assert not any(segment.cut for segment in segments(packets))
-    return b"".join(piece for _, piece in sorted(pieces.items()))
+    stream = bytearray()
+    for segment in sent:
+        offset = segment.sequence - sent[0].sequence & 0xFFFFFFFF
+        stream[offset : offset + len(segment.payload)] = segment.payload
+    return bytes(stream)
 
 
 @may_capture
