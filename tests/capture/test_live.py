@@ -88,10 +88,12 @@ def stream_to(port: int, packets: tuple[Packet, ...]) -> bytes:
     """
     sent = [s for s in segments(packets) if s.destination.port == port and s.payload]
     assert not any(segment.cut for segment in segments(packets))
+    placed = [((s.sequence - sent[0].sequence + (1 << 31)) & 0xFFFFFFFF, s.payload) for s in sent]
+    placed.sort()
     stream = bytearray()
-    for segment in sent:
-        offset = segment.sequence - sent[0].sequence & 0xFFFFFFFF
-        stream[offset : offset + len(segment.payload)] = segment.payload
+    for offset, payload in placed:
+        at = offset - placed[0][0]
+        stream[at : at + len(payload)] = payload
     return bytes(stream)
 
 
