@@ -143,9 +143,9 @@ def test_one_half_alone(kept: Direction) -> None:
     assert kinds == ([ServerNameSeen, TlsSeen] if kept is C else [TlsSeen])
 
 
-@pytest.mark.parametrize("port", [443, 853])
-def test_web_and_dns_are_not_mail(port: int) -> None:
-    assert hearing.listen(handshake(ssl.TLSVersion.TLSv1_3), port) == []
+@pytest.mark.parametrize(("port", "name"), [(443, "alias.example.org"), (853, NAME)])
+def test_web_and_dns_are_not_mail(port: int, name: str) -> None:
+    assert hearing.listen(handshake(ssl.TLSVersion.TLSv1_3, name=name), port) == []
 
 
 def test_a_hello_in_many_records_and_a_hole() -> None:
