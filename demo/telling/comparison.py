@@ -10,8 +10,9 @@ from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Field, LineKind
 from mailtap.capture.report import FIELDS, SECRETS, printable, shown
 from mailtap.demo.scenarios import Hop
+from mailtap.demo.telling.matrix import State, only_stolen, stolen_legend, stolen_mark
 from mailtap.demo.telling.reader import Reader
-from mailtap.demo.telling.sheets import wrong
+from mailtap.demo.telling.sheets import STYLES, wrong
 from mailtap.demo.telling.words import HOPS, SERVICE_NAMES, listed
 
 if TYPE_CHECKING:
@@ -49,7 +50,14 @@ def comparison(runs: Runs, reader: Reader) -> list[list[Text]]:
     points = [Text(reader.say(each.scenario.point), _READABLE) for each in pair]
     hops = [hop for hop in Hop if any(hop in each.scenario.hops for each in pair)]
     told = [line for number, hop in enumerate(hops, 1) for line in _hop(pair, number, hop, reader)]
-    return [[head, *told, *_folded(points, reader), *wrong(runs, reader)]]
+    legends = [_legend(each, reader) for each in pair]
+    return [[head, *told, *_folded(points, reader), *_folded(legends, reader), *wrong(runs, reader)]]
+
+
+def _legend(outcome: Outcome, reader: Reader) -> Text:
+    """Return what the small letters of a side mean, where it has any."""
+    hops = [hop for hop in outcome.servers if only_stolen(outcome, hop)]
+    return Text(stolen_legend(hops, reader.say) if hops else "", STYLES[State.STOLEN])
 
 
 def _hop(pair: Sequence[Outcome], number: int, hop: Hop, reader: Reader) -> list[Text]:
@@ -62,7 +70,7 @@ def _hop(pair: Sequence[Outcome], number: int, hop: Hop, reader: Reader) -> list
         _row(Text(reader.say("on the wire")), [_sight(each, hop, reader) for each in pair], reader),
     ]
     for name, fields in _STEPS:
-        cells = [_said(each, hop, fields, reader) for each in pair]
+        cells = [_step(each, hop, fields, reader) for each in pair]
         if any(cells):
             lines.append(
                 _row(Text(reader.say(name)), [cell or Text(_NOTHING, _QUIET) for cell in cells], reader)
@@ -108,6 +116,28 @@ def _seen(utterance: Utterance, reader: Reader) -> Text:
     return Text(printable(utterance.data.decode("utf-8", "backslashreplace")))
 
 
+def _step(outcome: Outcome, hop: Hop, fields: Sequence[Field], reader: Reader) -> Text:
+    """Return what a step gave away on a hop: to the wire, and, marked, to the attacker alone."""
+    sides = (_said(outcome, hop, fields, reader), _stolen(outcome, hop, fields, reader))
+    return Text(" ").join(side for side in sides if side)
+
+
+def _stolen(outcome: Outcome, hop: Hop, fields: Sequence[Field], reader: Reader) -> Text:
+    """Return what only the attacker read at a step, after the mark of the matrix; nothing where he did not.
+
+    A thief with a mail program of his own has no listener's leaks: then the mark stands alone.
+    """
+    taken = only_stolen(outcome, hop).intersection(fields) if hop in outcome.servers else set()
+    if not taken:
+        return Text()
+    read = sorted(
+        (leak for leak in outcome.read.get(hop, ()) if leak.field in taken),
+        key=lambda leak: fields.index(leak.field),
+    )
+    values = listed(dict.fromkeys(_value(leak, reader) for leak in read), reader.say)
+    return Text(f"{stolen_mark(hop, reader.say)} {values}".rstrip(), STYLES[State.STOLEN])
+
+
 def _said(outcome: Outcome, hop: Hop, fields: Sequence[Field], reader: Reader) -> Text:
     """Return what a step gave away on a hop; nothing where it gave nothing away."""
     heard = [
@@ -116,7 +146,8 @@ def _said(outcome: Outcome, hop: Hop, fields: Sequence[Field], reader: Reader) -
     heard.sort(key=lambda leak: (fields.index(leak.field), leak.guessed))
     values = dict.fromkeys(_value(leak, reader) for leak in heard)
     secret = any(leak.field in (Field.PASSWORD, Field.TOKEN) for leak in heard)
-    return Text(listed(values, reader.say), _LOUD if secret else _READABLE)
+    calm = STYLES[State.METADATA] if Field.SERVER_NAME in fields else _READABLE
+    return Text(listed(values, reader.say), _LOUD if secret else calm)
 
 
 def _value(leak: Leak, reader: Reader) -> str:

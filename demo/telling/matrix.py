@@ -11,9 +11,10 @@ from mailtap.capture.language import N_
 from mailtap.capture.model import Field
 from mailtap.capture.report import FIELDS
 from mailtap.demo.scenarios import Hop
+from mailtap.demo.telling.words import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mailtap.capture.language import Say
     from mailtap.demo.outcome import Outcome
@@ -43,6 +44,8 @@ class State(StrEnum):
 
     QUIET = "quiet"
     LEAK = "leak"
+    METADATA = "metadata"
+    STOLEN = "stolen"
     GUESSED = "guessed"
     WRONG = "wrong"
 
@@ -52,7 +55,7 @@ class Cell:
     """One field of one row.
 
     Attributes:
-        text: a letter for each hop on which it leaked.
+        text: a capital letter for each hop on which it leaked, a small one where only the attacker read it.
         state: what that means.
     """
 
@@ -81,11 +84,29 @@ def groups(outcomes: Sequence[Outcome], say: Say) -> Iterator[tuple[Group, list[
 
 def legend(say: Say) -> str:
     """Return what the letters of the table mean."""
-    return say(
+    letters = say(
         "S: leaked while sending. R: leaked between the servers. F: leaked while fetching."
-        " (): not sent, but guessed from the digest. -: somebody in the path got nothing."
-        " !: not as expected."
+        " (): not sent, but guessed from the digest. !: not as expected."
     )
+    stolen = stolen_legend(LETTERS, say)
+    attack = say("In the last column, S, R, F: the attacker got something. -: the attacker got nothing.")
+    return say("{letters} {stolen} {attack}", letters=letters, stolen=stolen, attack=attack)
+
+
+def stolen_legend(hops: Iterable[Hop], say: Say) -> str:
+    """Return what the small letters of some hops mean."""
+    marks = listed((stolen_mark(hop, say) for hop in hops), say)
+    return say("{marks}: unreadable on the wire, but read by the attacker.", marks=marks)
+
+
+def only_stolen(outcome: Outcome, hop: Hop) -> set[Field]:
+    """Return what the attacker read on a hop, by his own account, and the wire did not give away."""
+    return {*outcome.stolen.get(hop, ())} - {*outcome.leaked[hop]}
+
+
+def stolen_mark(hop: Hop, say: Say) -> str:
+    """Return the small letter of a hop on which only the attacker read something."""
+    return say(LETTERS[hop]).lower()
 
 
 def _line(outcome: Outcome, say: Say) -> Line:
@@ -99,27 +120,27 @@ def _cell(outcome: Outcome, field: Field, say: Say) -> Cell:
         for hop in outcome.servers
         if field in outcome.leaked[hop]
     ]
+    stolen = [stolen_mark(hop, say) for hop in outcome.servers if field in only_stolen(outcome, hop)]
     absent = any(field in fields for fields in outcome.missing.values())
     guessed = [say(LETTERS[hop]) for hop, fields in outcome.guessed.items() if field in fields]
     found = [f"({''.join(guessed)})"] if guessed else []
-    text = "".join([*letters, *found, *([WRONG] if absent else [])])
-    return Cell(text or NOTHING, _state(text, leaked=bool(letters), guessed=bool(guessed)))
+    text = "".join([*letters, *stolen, *found, *([WRONG] if absent else [])])
+    leak = State.METADATA if field is Field.SERVER_NAME else State.LEAK
+    return _marked(text, {leak: letters, State.STOLEN: stolen, State.GUESSED: guessed})
 
 
 def _attack(outcome: Outcome, say: Say) -> Cell:
-    """Return on which hops somebody in the path got something; a dash for each where he got nothing."""
+    """Return on which hops the attacker got something; a dash for each where he got nothing."""
     marks = [say(LETTERS[hop]) if fields else HELD for hop, fields in outcome.stolen.items()]
     agrees = all(
         set(outcome.stolen.get(hop, ())) == set(outcome.scenario.loot.get(hop, ()))
         for hop in {*outcome.stolen, *outcome.scenario.loot}
     )
     text = "".join(marks) + ("" if agrees else WRONG)
-    return Cell(text or NOTHING, _state(text, leaked=any(outcome.stolen.values()), guessed=False))
+    return _marked(text, {State.LEAK: [fields for fields in outcome.stolen.values() if fields]})
 
 
-def _state(text: str, *, leaked: bool, guessed: bool) -> State:
-    if WRONG in text:
-        return State.WRONG
-    if leaked:
-        return State.LEAK
-    return State.GUESSED if guessed else State.QUIET
+def _marked(text: str, found: Mapping[State, Sequence[object]]) -> Cell:
+    """Return a cell in the first state of which anything was found; what is not as expected outdoes it."""
+    state = next((state for state, some in found.items() if some), State.QUIET)
+    return Cell(text or NOTHING, State.WRONG if WRONG in text else state)

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
     Runs = Sequence[tuple[Outcome, Verdict]]
 
-_STYLES: Final = {
+STYLES: Final = {
     State.QUIET: "bright_black",
     State.LEAK: "bold red",
+    State.METADATA: "yellow",  # TLS tells the server's name too, and is none the worse for it
+    State.STOLEN: "bold magenta",
     State.GUESSED: "bold yellow",
     State.WRONG: "bold white on red",
 }
@@ -128,6 +130,6 @@ def _styled(row: str, line: Line) -> Text:
     at = len(line.outcome.scenario.name)
     for cell in line.cells:
         at = row.index(cell.text, at)
-        styled.stylize(_STYLES[cell.state], at, at + len(cell.text))
+        styled.stylize(STYLES[cell.state], at, at + len(cell.text))
         at += len(cell.text)
     return styled

@@ -53,8 +53,9 @@ def test_every_pair_fits_with_its_middle_in_one_column(language: str, width: int
 
 
 @LANGUAGES
-def test_the_trainers_screen_fits_a_projector(language: str) -> None:
-    assert len(told("plain", "tls", language)) <= 23  # and the prompt
+@pytest.mark.parametrize("other", ["tls", "impostor-unverified"])
+def test_the_trainers_screen_fits_a_projector(other: str, language: str) -> None:
+    assert len(told("plain", other, language)) <= 23  # and the prompt
 
 
 def test_says_what_each_gave_away_at_each_step() -> None:
@@ -73,6 +74,21 @@ def test_names_what_was_guessed_and_a_hop_that_only_one_has() -> None:
     lines = told("apop", "relay-plain", width=120)
     assert all("(guessed)" in left for left, _ in sides(lines, "login"))
     assert sides(lines, "2. relaying")[0][0] == "not on this way"
+
+
+def test_marks_what_only_the_attacker_read_and_says_what_the_mark_means() -> None:
+    lines = told("plain", "impostor-unverified", width=120)
+    assert [right for _, right in sides(lines, "login")] == ["s hanako, sakura2024", "f taro, fujisan2023"]
+    assert [right for _, right in sides(lines, "recipient")] == ["s taro@lab.example", "f taro@lab.example"]
+    assert sides(lines, "server name") == [("·", "mail.lab.example")] * 2
+    assert any("s, f: unreadable on the wire" in line for line in lines)
+    assert not any("s, f: unreadable on the wire" in line for line in told("plain", "tls", width=120))
+
+
+def test_a_stolen_password_is_masked() -> None:
+    masked = "\n".join(told("plain", "impostor-unverified", width=120, mask=True))
+    assert "s hanako, ********" in masked
+    assert not any(person.password in masked for person in cast.EVERYBODY)
 
 
 @pytest.mark.parametrize("pair", [*combinations(NAMES[::3], 2)], ids=" ".join)

@@ -102,6 +102,42 @@ def test_an_active_attack_is_told_by_what_was_got(
     assert outcome.ok == (state != "wrong")
 
 
+def cells_of(outcome: Outcome) -> dict[str, matrix.Cell]:
+    (line,) = next(each for _, each in matrix.groups([outcome], reader().say))
+    return dict(zip([*matrix.COLUMNS, "attack"], line.cells, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "server"),
+    [
+        pytest.param("impostor-unverified", ("sf", "stolen"), ("SF", "metadata"), id="only he read it"),
+        pytest.param("impostor-verified", ("·", "quiet"), ("SF", "metadata"), id="he read nothing"),
+        pytest.param("stripped-opportunistic", ("SF", "leak"), ("·", "quiet"), id="the wire had it, too"),
+        pytest.param("tls", ("·", "quiet"), ("SF", "metadata"), id="nobody in the path"),
+    ],
+)
+def test_what_only_the_attacker_read_has_a_mark_of_its_own(
+    name: str, password: tuple[str, str], server: tuple[str, str]
+) -> None:
+    cells = cells_of(heard(name))
+    for field in (Field.PASSWORD, Field.BODY):
+        assert cells[field] == matrix.Cell(password[0], matrix.State(password[1]))
+    assert cells[Field.SERVER_NAME] == matrix.Cell(server[0], matrix.State(server[1]))
+
+
+def test_every_state_has_a_look_in_the_terminal_and_on_the_page() -> None:
+    page = sheets.html(runs(), reader())
+    assert {*sheets.STYLES} == {*matrix.State}
+    assert [state for state in matrix.State if f".{state} {{" not in page] == []
+    assert '<td class="stolen">sf</td>' in page
+
+
+@pytest.mark.parametrize("show", [sheets.github, sheets.html], ids=["github", "html"])
+@LANGUAGES
+def test_every_format_explains_the_small_letters(show: object, language: str) -> None:
+    assert matrix.stolen_legend([*Hop], reader(language).say) in show(runs(), reader(language))
+
+
 def test_github_has_a_line_for_each_row() -> None:
     page = sheets.github(runs(), reader())
     table = [line for line in page.splitlines() if line.startswith("|")]
