@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from bench import pop3_load
 from mailtap.demo.network.namespace import enter_private_network, enter_root_network
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PORT = 2110
 _KIB = 1024
+_COUNTED = re.compile(r"([\d,]+|One) (?:TCP )?connections? .*carried no ")
 _CAPTURE = (sys.executable, "-m", "mailtap.capture", "--lang", "en", "--json")
 
 
@@ -36,6 +37,8 @@ class Heard(NamedTuple):
         sessions: how many POP3 sessions crossed the wire.
         seconds: how long they took.
         found: how many of their logins were found, exactly as they were sent.
+        nameless: how many more passwords were heard whose user name was not.
+        explained: how many connections more the listener names or counts as not heard in full.
         invented: how many logins were reported that nobody sent.
         dropped: packets that the kernel had to drop, as the listener itself says.
         processor: seconds of processor time that the listener used.
@@ -45,6 +48,8 @@ class Heard(NamedTuple):
     sessions: int
     seconds: float
     found: int
+    nameless: int
+    explained: int
     invented: int
     dropped: int
     processor: float
@@ -116,13 +121,18 @@ def run(listener: Listener, sessions: int, rate: float | None) -> Heard:
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         lines, dropped = listener.answer(out, last)
-        found = _logins(lines)
+        told = [json.loads(each) for each in lines]
+    logins = [(each["username"], each["value"]) for each in told if each["field"] == "password"]
     sent = {(pop3_load.name(number), pop3_load.word(number)) for number in range(sessions)}
+    found = sent.intersection(logins)
+    nameless = {(None, word) for _, word in sent - found}.intersection(logins)
     return Heard(
         sessions=sessions,
         seconds=done.seconds,
-        found=len(sent.intersection(found)),
-        invented=len(found) - len(sent.intersection(found)),
+        found=len(found),
+        nameless=len(nameless),
+        explained=_explained(told),
+        invented=len(logins) - len(found) - len(nameless),  # one that is told twice was there once
         dropped=dropped,
         processor=used.ru_utime + used.ru_stime,
         memory=used.ru_maxrss * _KIB,
@@ -136,10 +146,13 @@ def _await(said: IO[bytes], ready: bytes) -> None:
     raise SystemExit("The listener ended before it listened.")
 
 
-def _logins(lines: Iterable[bytes]) -> list[tuple[str, str]]:
-    """Return user name and password of each login, one that is told twice twice."""
-    told = map(json.loads, lines)
-    return [(each["username"], each["value"]) for each in told if each["field"] == "password"]
+def _explained(told: list[dict[str, Any]]) -> int:
+    """Return how many connections without a password a note speaks of, or counts."""
+    heard = {each["flow"] for each in told if each["field"] == "password"}
+    notes = [each for each in told if each["field"] is None]
+    named = {each["flow"] for each in notes if each["flow"] is not None} - heard
+    counted = [_COUNTED.match(each["note"]) for each in notes if each["flow"] is None]
+    return len(named) + sum(1 if each[1] == "One" else _number(each[1].encode()) for each in counted if each)
 
 
 def main() -> None:

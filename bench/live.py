@@ -47,12 +47,17 @@ def _row(name: str, rate: int, rounds: int) -> tuple[str, ...]:
     return (
         f"`{LISTENERS[name].about}`",
         f"{worst.sessions / worst.seconds:,.0f}",
-        f"{worst.found:,}" + (f", {worst.invented} invented" if worst.invented else ""),
+        f"{worst.found:,}" + _besides(worst),
         f"{worst.sessions:,}",
         f"{worst.dropped:,}",
         f"{median(each.processor for each in heard):.1f} s",
         f"{max(each.memory for each in heard) / _MEGABYTE:.0f} MB",
     )
+
+
+def _besides(heard: Heard) -> str:
+    counts = ((heard.nameless, "without user name"), (heard.invented, "invented"))
+    return "".join(f", {count} {what}" for count, what in counts if count)
 
 
 def _run(name: str, rate: int) -> Heard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,10 @@ REFUSALS: Final = {
     ServerProtocol.IMAP: b"* BYE Too many connections, try again later\r\n",
 }
 _PAUSE_SECONDS: Final = 0.1
+_TOO_FEW_FILES: Final = (
+    "Clients had to wait, because this program may not open more files: raise the limit (ulimit -n),"
+    " or let fewer clients come at once"
+)
 
 
 class Conversation(Protocol):
@@ -92,7 +97,9 @@ class Reception:
             accepting = loop.create_task(loop.sock_accept(self.sock))
             try:
                 client, _ = await asyncio.shield(accepting)
-            except OSError:
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE}:
+                    loop.call_exception_handler({"message": _TOO_FEW_FILES, "exception": error})
                 # Most likely this machine's limit, and sessions must end first. Whatever it is, it may
                 # be there again at once.
                 await asyncio.sleep(_PAUSE_SECONDS)

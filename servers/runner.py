@@ -294,4 +294,6 @@ class ToyServers:
             self._faults.append(f"A port is no longer served: {error!r}")
 
     def _note_fault(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self._faults.append(f"{context.get('message')}: {context.get('exception')!r}")
+        fault = f"{context.get('message')}: {context.get('exception')!r}"
+        if fault not in self._faults:  # what happens ten times a second is said once
+            self._faults.append(fault)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import captures, page, rivals, wire
+from bench.__main__ import SECTIONS
 from mailtap.capture.__main__ import main
 
 if TYPE_CHECKING:
@@ -46,3 +47,12 @@ def test_a_section_is_put_between_its_marks(tmp_path: Path) -> None:
     assert document.read_text() == "a\n<!-- one: begin -->\nnew\n<!-- one: end -->\nb\n"
     with pytest.raises(LookupError, match="no section two"):
         page.put("two", "new", document)
+
+
+def test_the_page_has_no_part_twice_and_nothing_of_a_terminal() -> None:
+    text = page.PAGE.read_text(encoding="utf-8")
+    parts = [part for part in text.split("\n\n") if part.startswith(("#", "!["))]
+    assert len(parts) == len(set(parts))
+    assert not [line for line in text.splitlines() if line.strip().isdigit()]
+    for name in SECTIONS:
+        assert text.count(f"<!-- {name}: begin -->") == text.count(f"<!-- {name}: end -->") == 1

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SESSIONS = 3000
+FEWEST_PACKETS = 10  # of a session: to lose all trace of it, the kernel must have dropped as many
 
 
 @pytest.mark.skipif(bool(denial.refusal("private-network")), reason="only where private networks work")
@@ -22,5 +23,7 @@ def test_no_login_is_lost_in_silence(engine: str) -> None:
     assert done.returncode == 0, done.stderr
     heard = json.loads(done.stdout)
     assert heard["invented"] == 0
-    assert heard["found"] == SESSIONS or heard["dropped"] > 0
+    known = heard["found"] + heard["nameless"] + heard["explained"]
+    assert SESSIONS - known <= heard["dropped"] // FEWEST_PACKETS
+    assert heard["found"] == SESSIONS or heard["dropped"]
     assert heard["found"] > SESSIONS // 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import poplib
 import random
 import smtplib
@@ -10,8 +11,10 @@ import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import toylab
 from rawpeer import RawPeer, raw_peer
 from toylab import ALL_SERVICES, HANAKO, LETTER, PASSWORD_ONLY, SERVICES, TARO
 
@@ -390,3 +393,36 @@ def test_hostile_input_prints_nothing_where_no_one_set_up_logging():
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", IN_A_PROCESS_OF_ITS_OWN]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+FEW_FILES = """
+import resource, sys
+from toylab import HANAKO, PASSWORD_ONLY
+from mailtap.servers import Limits, ToyServers
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+service = PASSWORD_ONLY["plain"]
+with ToyServers((service,), accounts=(HANAKO,), limits=Limits(connections=1000)) as servers:
+    print(servers.endpoints[service][1], flush=True)
+    for _ in range(1000):
+        if servers.faults or servers.wait_idle(0.02, 301):
+            break
+    print(*servers.faults, flush=True)
+    print(servers.wait_idle(20, 301), len(servers.faults), flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only where the number of open files can be limited")
+def test_too_few_open_files_make_clients_wait_and_not_the_port_vanish():
+    command = [sys.executable, "-c", FEW_FILES]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    path = {**os.environ, "PYTHONPATH": str(Path(toylab.__file__).parent)}
+    with subprocess.Popen(command, **pipes, env=path) as process, ExitStack() as crowd:
+        port = int(process.stdout.readline())
+        waiting = [crowd.enter_context(raw_peer(("127.0.0.1", port))) for _ in range(300)]
+        assert waiting[0].line().startswith(b"+OK")
+        assert process.stdout.readline().startswith("Clients had to wait, because this program may not")
+        for peer in waiting:
+            peer.close()
+        with raw_peer(("127.0.0.1", port)) as peer:
+            assert peer.line().startswith(b"+OK")
+        assert process.communicate(timeout=60) == ("True 1\n", "")
