@@ -40,16 +40,17 @@ DONE, DAMAGED, USAGE, CANNOT_LISTEN, INTERRUPTED = 0, 1, 2, 3, 130
 _STDIN = "-"
 _LIVE = "live"
 _MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
-_LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS))  # the toy servers' too
+_WEB_PORTS = (80, 8080, 18080)  # for webmail; nothing is said of other sites
+_LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS), *_WEB_PORTS)  # the toy servers' too
 _PIPE_WIDTH = 120  # columns of a table that no terminal limits
 _WAITING = 200_000  # live packets that may wait for the listener; then the kernel's buffer fills, and counts
 _LIVE_BUFFER = 64 * 1024 * 1024  # bytes
 
 _DESCRIPTION = N_("""\
 Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3,
-IMAP): user names, passwords, digests, addresses, subjects, bodies, attachments,
-and what TLS hides. Reads pcap and pcapng, packed with gzip or not, and knows
-them by content.""")
+IMAP, webmail over HTTP): user names, passwords, digests, addresses, subjects,
+bodies, attachments, and what TLS hides. Reads pcap and pcapng, packed with gzip
+or not, and knows them by content.""")
 
 _EPILOG = N_("""\
 examples:
@@ -106,7 +107,8 @@ def _parser(say: Say) -> Parser:
         type=int,
         action="append",
         help=say(
-            "with --live: listen to this port; may be repeated (default: the mail ports, and 10000 higher)"
+            "with --live: listen to this port; may be repeated (default: the mail ports, and 10000"
+            " higher, and 80, 8080, 18080, of which only webmail is told)"
         ),
     )
     parser.add_argument(

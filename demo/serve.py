@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from mailtap.servers import ToyServers
 
 SMTP, POP3, IMAP = ServerProtocol.SMTP, ServerProtocol.POP3, ServerProtocol.IMAP
+HTTP = ServerProtocol.HTTP
 CLEAR: Final = ("PLAIN", "LOGIN")
 EVERYTHING: Final = (*CLEAR, "CRAM-MD5")
 
 # What each option starts; without any, `all`.
+# Browsers refuse port 10080, so the webmail is not on port 80 before it is moved up.
 OFFERS: Final[Mapping[str, tuple[Service, ...]]] = {
     "all": (
         Service(protocol=SMTP, security=Security.STARTTLS, port=25, mechanisms=EVERYTHING),
@@ -44,11 +46,14 @@ OFFERS: Final[Mapping[str, tuple[Service, ...]]] = {
         Service(protocol=POP3, security=Security.TLS, port=995, mechanisms=EVERYTHING, apop=True),
         Service(protocol=IMAP, security=Security.STARTTLS, port=143, mechanisms=EVERYTHING),
         Service(protocol=IMAP, security=Security.TLS, port=993, mechanisms=EVERYTHING),
+        Service(protocol=HTTP, security=Security.PLAIN, port=8080),
+        Service(protocol=HTTP, security=Security.TLS, port=8443),
     ),
     "plain": (
         Service(protocol=SMTP, security=Security.PLAIN, port=25, mechanisms=CLEAR),
         Service(protocol=POP3, security=Security.PLAIN, port=110, mechanisms=CLEAR),
         Service(protocol=IMAP, security=Security.PLAIN, port=143, mechanisms=CLEAR),
+        Service(protocol=HTTP, security=Security.PLAIN, port=8080),
     ),
     "apop": (
         Service(protocol=SMTP, security=Security.PLAIN, port=25, mechanisms=("CRAM-MD5",)),
@@ -64,14 +69,15 @@ OFFERS: Final[Mapping[str, tuple[Service, ...]]] = {
         Service(protocol=SMTP, security=Security.TLS, port=465, mechanisms=CLEAR),
         Service(protocol=POP3, security=Security.TLS, port=995, mechanisms=CLEAR),
         Service(protocol=IMAP, security=Security.TLS, port=993, mechanisms=CLEAR),
+        Service(protocol=HTTP, security=Security.TLS, port=8443),
     ),
 }
 
 HELP: Final = {
-    "plain": N_("SMTP, POP3 and IMAP in clear"),
+    "plain": N_("SMTP, POP3, IMAP and webmail in clear"),
     "apop": N_("APOP and CRAM-MD5, nothing else"),
     "starttls": N_("STARTTLS and STLS; no login before TLS"),
-    "tls": N_("SMTP, POP3 and IMAP over SSL/TLS from the first byte"),
+    "tls": N_("SMTP, POP3, IMAP and webmail over SSL/TLS from the first byte"),
 }
 
 NO_CA: Final = N_("The certificate cannot be written to {file} ({error}): choose another file with --ca.")
@@ -102,7 +108,7 @@ def _parser(say: Say) -> Parser:
     parser = Parser(
         say,
         prog="mailtap servers",
-        description=say("Toy mail servers on this machine, for a mail program of your own, until Ctrl-C."),
+        description=say("Toy mail servers, for your own mail program or browser, until Ctrl-C."),
         epilog=say("Without a choice, all of it is offered: in clear, STARTTLS, and over SSL/TLS."),
     )
     shell.add_reading_options(parser, say)

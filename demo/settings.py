@@ -1,4 +1,4 @@
-"""Prints what to type into a mail program that is to talk to the toy servers."""
+"""Prints what to type into a mail program or a browser that is to talk to the toy servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mailtap.capture.language import N_
 from mailtap.capture.report import STARS, json_line
 from mailtap.capture.table import table
 from mailtap.demo import cast, shell
-from mailtap.servers import Security, ServerProtocol
+from mailtap.servers import WEBMAIL, Security, ServerProtocol
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -30,8 +30,14 @@ PEOPLE: Final = {
     ServerProtocol.SMTP: cast.HANAKO,
     ServerProtocol.POP3: cast.TARO,
     ServerProtocol.IMAP: cast.TARO,
+    ServerProtocol.HTTP: cast.TARO,
 }
-_OWN_LOGIN: Final = {ServerProtocol.POP3: "USER/PASS", ServerProtocol.IMAP: "LOGIN"}  # not of SASL
+_OWN_LOGIN: Final = {  # not of SASL
+    ServerProtocol.POP3: "USER/PASS",
+    ServerProtocol.IMAP: "LOGIN",
+    ServerProtocol.HTTP: "HTML FORM",
+}
+_SCHEMES: Final = {Security.PLAIN: "http", Security.TLS: "https"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,9 @@ class Settings:
                 sys.stdout.write(json_line(self._object(service, endpoint, mask=options.mask)) + "\n")
             sys.stdout.flush()
             return
+        pages = [url for service, endpoint in self.services if (url := _url(service, endpoint))]
         lines = [self._table(say), *_people(say, mask=options.mask)]
+        lines += [say("Webmail, to open in a browser: {url}", url=url) for url in pages]
         if self.ca is not None:
             lines.append(say("Certificate of the authority to trust, for TLS: {file}", file=self.ca))
             if not kept:
@@ -94,6 +102,7 @@ class Settings:
             "protocol": str(service.protocol),
             "host": endpoint[0],
             "port": endpoint[1],
+            "url": _url(service, endpoint),
             "security": str(service.security),
             "clear_login": service.login_allowed(encrypted=False) and service.security is not Security.TLS,
             "logins": [way for ways in _logins(service) for way in ways],
@@ -117,6 +126,14 @@ def _people(say: Say, *, mask: bool) -> list[str]:
         for person in (cast.HANAKO, cast.TARO)
     ]
     return [*lines, *([say("Without --mask, the passwords are shown.")] if mask else [])]
+
+
+def _url(service: Service, endpoint: tuple[str, int]) -> str | None:
+    """Return the address of the page to open in a browser; None for what is no webmail."""
+    if service.protocol is not ServerProtocol.HTTP:
+        return None
+    host, port = endpoint
+    return f"{_SCHEMES[service.security]}://{host}:{port}{WEBMAIL}"
 
 
 def _either(service: Service) -> bool:

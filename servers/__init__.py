@@ -14,7 +14,15 @@ from mailtap.servers.ledger import SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import AddressRefused, PortForbidden, PortTaken, ServersError
 from mailtap.servers.mailbox import Mailbox, Mailboxes, MailboxFull, Message
-from mailtap.servers.service import LAB_DOMAIN, LAB_HOST, SASL_MECHANISMS, Security, ServerProtocol, Service
+from mailtap.servers.service import (
+    LAB_DOMAIN,
+    LAB_HOST,
+    SASL_MECHANISMS,
+    WEBMAIL,
+    Security,
+    ServerProtocol,
+    Service,
+)
 from mailtap.servers.tls import LAB_NAMES, LabCertificates
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ __all__ = [
     "LAB_HOST",
     "LAB_NAMES",
     "SASL_MECHANISMS",
+    "WEBMAIL",
     "Account",
     "Accounts",
     "AddressRefused",

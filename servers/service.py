@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 LAB_DOMAIN: Final = "lab.example"
+WEBMAIL: Final = "/webmail/"  # the path of its first page
 LAB_HOST: Final = "mail.lab.example"  # RFC 2606, section 3: a name that can never be anyone's
 SASL_MECHANISMS: Final = ("CRAM-MD5", "LOGIN", "PLAIN")
 

@@ -15,6 +15,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from mailtap.servers.service import WEBMAIL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from email.message import EmailMessage
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from mailtap.servers.accounts import Accounts
     from mailtap.servers.mailbox import Mailboxes, Message
 
-ROOT: Final = "/webmail/"
 _COOKIE: Final = "webmail_session"
 _SESSIONS_KEPT: Final = 100
 _LOGIN: Final = (
@@ -83,20 +84,20 @@ class Webmail:
         self._accounts = accounts
         self._mailboxes = mailboxes
         self._nonce = nonce
-        self._attributes = f"; Path={ROOT}; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
+        self._attributes = f"; Path={WEBMAIL}; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
         self._sessions: OrderedDict[str, str] = OrderedDict()
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request."""
         path, _, query = request.target.partition("?")
-        if (request.method, path) == ("POST", ROOT + "login"):
+        if (request.method, path) == ("POST", WEBMAIL + "login"):
             return self._log_in(request.content)
         if request.method not in ("GET", "HEAD"):
             return _page(HTTPStatus.METHOD_NOT_ALLOWED, "Not here", "", ("Allow", "GET, HEAD, POST"))
         username = self._sessions.get(_session_name(request.cookie))
-        if path == ROOT or username is None:
+        if path == WEBMAIL or username is None:
             return _page(HTTPStatus.OK, "Log in", _LOGIN)
-        if path == ROOT + "logout":
+        if path == WEBMAIL + "logout":
             return self._log_out(request.cookie)
         return _inside(self._mailboxes[username].messages, path, query)
 
@@ -120,7 +121,7 @@ class Webmail:
 
 def _inside(messages: tuple[Message, ...], path: str, query: str) -> Answer:
     """Answer somebody who is logged in."""
-    if path == ROOT + "inbox":
+    if path == WEBMAIL + "inbox":
         return _page(HTTPStatus.OK, "Inbox", _list(messages))
     show = _SHOWING.get(path)
     message = _asked_for(messages, query)
@@ -130,7 +131,7 @@ def _inside(messages: tuple[Message, ...], path: str, query: str) -> Answer:
 
 
 def _redirect(place: str, *fields: tuple[str, str]) -> Answer:
-    return Answer(status=HTTPStatus.SEE_OTHER, fields=(("Location", ROOT + place), *fields))
+    return Answer(status=HTTPStatus.SEE_OTHER, fields=(("Location", WEBMAIL + place), *fields))
 
 
 def _page(status: HTTPStatus, title: str, body: str, *fields: tuple[str, str]) -> Answer:
@@ -164,11 +165,11 @@ def _asked_for(messages: tuple[Message, ...], query: str) -> Message | None:
 
 def _list(messages: tuple[Message, ...]) -> str:
     rows = "".join(
-        f'<li><a href="{ROOT}message?uid={html.escape(message.uid)}">'
+        f'<li><a href="{WEBMAIL}message?uid={html.escape(message.uid)}">'
         f"{html.escape(_header(_parsed(message), 'Subject'))}</a></li>\n"
         for message in messages
     )
-    return f'<ul>\n{rows}</ul>\n<p><a href="{ROOT}logout">Log out</a></p>'
+    return f'<ul>\n{rows}</ul>\n<p><a href="{WEBMAIL}logout">Log out</a></p>'
 
 
 def _parsed(message: Message) -> EmailMessage:
@@ -200,7 +201,7 @@ def _show(message: Message) -> Answer:
     uid = html.escape(message.uid)
     body = (
         f'<table class="headers-table">\n{cells}</table>\n<div class="message-part">{lines}</div>\n'
-        f'<p><a href="{ROOT}source?uid={uid}">Download</a> <a href="{ROOT}logout">Log out</a></p>'
+        f'<p><a href="{WEBMAIL}source?uid={uid}">Download</a> <a href="{WEBMAIL}logout">Log out</a></p>'
     )
     return _page(HTTPStatus.OK, "Message", body)
 
@@ -211,6 +212,6 @@ def _download(message: Message) -> Answer:
 
 
 _SHOWING: Final[Mapping[str, Callable[[Message], Answer]]] = {
-    ROOT + "message": _show,
-    ROOT + "source": _download,
+    WEBMAIL + "message": _show,
+    WEBMAIL + "source": _download,
 }

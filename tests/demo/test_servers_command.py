@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
 import poplib
+import re
 import signal
 import smtplib
 import ssl
@@ -11,6 +13,8 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, HTTPSHandler, ProxyHandler, build_opener
 
 import lessons
 import pytest
@@ -25,9 +29,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from mailtap.demo.command import main
 sys.exit(main(["servers", *sys.argv[1:]]))
 """
-COUNT = {"all": 4, "plain": 2, "apop": 2, "starttls": 2, "tls": 2}
+COUNT = {"all": 8, "plain": 4, "apop": 3, "starttls": 3, "tls": 4}
 SECURITY = {
-    "all": {"starttls", "tls"},
+    "all": {"plain", "starttls", "tls"},
     "plain": {"plain"},
     "apop": {"plain"},
     "starttls": {"starttls"},
@@ -70,17 +74,21 @@ def read_until(program: subprocess.Popen[str], text: str) -> str:
 def log_in(setting: dict[str, Any]) -> None:
     """Log in with what was printed, as its security column says."""
     trust = ssl.create_default_context(cafile=setting["ca"]) if setting["ca"] else None
-    host, port = setting["host"], setting["port"]
-    if setting["protocol"] == "smtp":
-        secure = setting["security"] == "tls"
-        smtp = smtplib.SMTP_SSL(host, port, context=trust) if secure else smtplib.SMTP(host, port)
-        with smtp:
-            if setting["security"] == "starttls":
-                smtp.starttls(context=trust)
-            assert smtp.login(setting["username"], setting["password"])[0] == 235
-        return
+    LOG_IN[setting["protocol"]](setting, trust)
+
+
+def submit(setting: dict[str, Any], trust: ssl.SSLContext | None) -> None:
+    where = setting["host"], setting["port"]
     secure = setting["security"] == "tls"
-    pop3 = poplib.POP3_SSL(host, port, context=trust) if secure else poplib.POP3(host, port)
+    with smtplib.SMTP_SSL(*where, context=trust) if secure else smtplib.SMTP(*where) as smtp:
+        if setting["security"] == "starttls":
+            smtp.starttls(context=trust)
+        assert smtp.login(setting["username"], setting["password"])[0] == 235
+
+
+def fetch(setting: dict[str, Any], trust: ssl.SSLContext | None) -> None:
+    where = setting["host"], setting["port"]
+    pop3 = poplib.POP3_SSL(*where, context=trust) if setting["security"] == "tls" else poplib.POP3(*where)
     if setting["security"] == "starttls":
         pop3.stls(trust)
     if "USER/PASS" in setting["logins"]:
@@ -92,6 +100,31 @@ def log_in(setting: dict[str, Any]) -> None:
     pop3.quit()
 
 
+def look(setting: dict[str, Any], trust: ssl.SSLContext | None) -> None:
+    where = setting["host"], setting["port"]
+    secure = setting["security"] == "tls"
+    with imaplib.IMAP4_SSL(*where, ssl_context=trust) if secure else imaplib.IMAP4(*where) as imap:
+        if setting["security"] == "starttls":
+            imap.starttls(trust)
+        if "LOGIN" in setting["logins"]:
+            imap.login(setting["username"], setting["password"])
+        else:
+            imap.login_cram_md5(setting["username"], setting["password"])
+        assert imap.select()[1] == [b"1"]
+
+
+def browse(setting: dict[str, Any], trust: ssl.SSLContext | None) -> None:
+    web = build_opener(HTTPCookieProcessor(), HTTPSHandler(context=trust), ProxyHandler({}))
+    form = urlencode({"username": setting["username"], "password": setting["password"]})
+    with web.open(setting["url"]) as page:
+        assert b'name="password"' in page.read()
+    with web.open(setting["url"] + "login", form.encode()) as page:
+        assert b"/webmail/message?uid=" in page.read()
+
+
+LOG_IN = {"smtp": submit, "pop3": fetch, "imap": look, "http": browse}
+
+
 @pytest.mark.parametrize("offer", COUNT)
 def test_each_printed_setting_lets_a_client_in(offer: str, tmp_path: Path) -> None:
     options = [] if offer == "all" else [f"--{offer}"]
@@ -100,7 +133,10 @@ def test_each_printed_setting_lets_a_client_in(offer: str, tmp_path: Path) -> No
         for setting in settings:
             log_in(setting)
     assert {setting["security"] for setting in settings} == SECURITY[offer]
-    assert {setting["protocol"] for setting in settings} == {"smtp", "pop3"}
+    protocols = {"smtp", "pop3", "imap"} | (set() if offer in {"apop", "starttls"} else {"http"})
+    assert {setting["protocol"] for setting in settings} == protocols
+    assert 10080 not in {setting["port"] for setting in settings}  # browsers refuse it
+    assert {setting["protocol"] for setting in settings if setting["url"]} == protocols & {"http"}
     assert (tmp_path / "ca.pem").exists() is (offer not in {"plain", "apop"})
 
 
@@ -109,6 +145,8 @@ def test_the_table_says_what_is_offered_and_how_to_be_overheard() -> None:
         said = read_until(program, "Ctrl-C")
     assert said.count("none or STARTTLS") == 3
     assert said.count("SSL/TLS ") >= 2
+    assert re.search(r"Webmail, to open in a browser: http://127\.0\.0\.1:\d+/webmail/\n", said)
+    assert re.search(r"Webmail, to open in a browser: https://127\.0\.0\.1:\d+/webmail/\n", said)
     assert 'choose security "none"' in said
     assert "--ca FILE keeps it" in said
     assert "sakura2024" in said
