@@ -90,7 +90,10 @@ def _row(row: Scenario, say: Say) -> list[str]:
 
 def _doer(leg: Leg, say: Say) -> str:
     who = doer(leg, say)
-    return say("{who} (refused)", who=who) if leg.refused else who
+    if not leg.refused:
+        return who
+    # With somebody in the path, it is the mail program that leaves; else the server lets nobody in.
+    return say("{who} (breaks off)", who=who) if leg.man else say("{who} (refused)", who=who)
 
 
 def _service(leg: Leg, say: Say) -> str:
@@ -105,6 +108,8 @@ def _leaks(row: Scenario, leg: Leg, say: Say) -> str:
     if leg != [each for each in row.legs if each.hop is leg.hop][-1]:
         return ""
     said = _fields(row.expected[leg.hop], say)
+    if any(each.hop is leg.hop and each is not leg and not each.thief for each in row.legs):
+        said = say("together with the line above: {fields}", fields=said)
     if not leg.man:
         return said
     got = _fields(row.loot.get(leg.hop, ()), say)
