@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mailtap.servers.imap import replies
@@ -88,14 +89,6 @@ def _login(session: ImapSession, tag: bytes, words: Words) -> None:
 # After the login: section 6.3
 
 
-def _select(session: ImapSession, tag: bytes, words: Words) -> None:
-    _open(session, tag, words, read_only=False)
-
-
-def _examine(session: ImapSession, tag: bytes, words: Words) -> None:
-    _open(session, tag, words, read_only=True)
-
-
 def _open(session: ImapSession, tag: bytes, words: Words, *, read_only: bool) -> None:
     (name,) = _arguments(words, 1)
     session.open(None)  # also where there is no such mailbox (section 6.3.1)
@@ -116,15 +109,7 @@ def _open(session: ImapSession, tag: bytes, words: Words, *, read_only: bool) ->
     session.answer(tag, "OK", "[READ-ONLY] Open" if read_only else "[READ-WRITE] Open")
 
 
-def _list(session: ImapSession, tag: bytes, words: Words) -> None:
-    _listing(session, tag, words, "LIST")
-
-
-def _lsub(session: ImapSession, tag: bytes, words: Words) -> None:
-    _listing(session, tag, words, "LSUB")
-
-
-def _listing(session: ImapSession, tag: bytes, words: Words, verb: str) -> None:
+def _listing(session: ImapSession, tag: bytes, words: Words, *, verb: str) -> None:
     reference, pattern = _arguments(words, 2)
     if not pattern and verb == "LIST":  # what parts the levels (section 6.3.8)
         session.send(b'* LIST (\\Noselect) "/" ""')
@@ -209,29 +194,13 @@ def _expunge(session: ImapSession, tag: bytes, words: Words) -> None:
         session.answer(tag, "OK", "Removed")
 
 
-def _fetch(session: ImapSession, tag: bytes, words: Words) -> None:
-    _on_messages(session, tag, "FETCH", words, by_uid=False)
-
-
-def _store(session: ImapSession, tag: bytes, words: Words) -> None:
-    _on_messages(session, tag, "STORE", words, by_uid=False)
-
-
-def _search(session: ImapSession, tag: bytes, words: Words) -> None:
-    _on_messages(session, tag, "SEARCH", words, by_uid=False)
-
-
-def _copy(session: ImapSession, tag: bytes, words: Words) -> None:
-    _on_messages(session, tag, "COPY", words, by_uid=False)
-
-
 def _uid(session: ImapSession, tag: bytes, words: Words) -> None:
     if not words:
         raise BadSyntax("UID what?")
-    _on_messages(session, tag, keyword(words[0]), words[1:], by_uid=True)
+    _on_messages(session, tag, words[1:], verb=keyword(words[0]), by_uid=True)
 
 
-def _on_messages(session: ImapSession, tag: bytes, verb: str, words: Words, *, by_uid: bool) -> None:
+def _on_messages(session: ImapSession, tag: bytes, words: Words, *, verb: str, by_uid: bool = False) -> None:
     selected = session.selected
     if selected is None or verb not in {"COPY", "FETCH", "SEARCH", "STORE"}:
         raise BadSyntax("No such command")
@@ -269,24 +238,24 @@ COMMANDS: Final = {
     "CAPABILITY": Command(_capability, ANY),
     "CHECK": Command(_noop, SELECTED),
     "CLOSE": Command(_close, SELECTED),
-    "COPY": Command(_copy, SELECTED),
+    "COPY": Command(partial(_on_messages, verb="COPY"), SELECTED),
     "CREATE": Command(_refuse, LOGGED_IN),
     "DELETE": Command(_refuse, LOGGED_IN),
-    "EXAMINE": Command(_examine, LOGGED_IN),
+    "EXAMINE": Command(partial(_open, read_only=True), LOGGED_IN),
     "EXPUNGE": Command(_expunge, SELECTED),
-    "FETCH": Command(_fetch, SELECTED),
+    "FETCH": Command(partial(_on_messages, verb="FETCH"), SELECTED),
     "ID": Command(_id, ANY),
-    "LIST": Command(_list, LOGGED_IN),
+    "LIST": Command(partial(_listing, verb="LIST"), LOGGED_IN),
     "LOGIN": Command(_login, LOGGED_OUT),
     "LOGOUT": Command(_logout, ANY),
-    "LSUB": Command(_lsub, LOGGED_IN),
+    "LSUB": Command(partial(_listing, verb="LSUB"), LOGGED_IN),
     "NOOP": Command(_noop, ANY),
     "RENAME": Command(_refuse, LOGGED_IN),
-    "SEARCH": Command(_search, SELECTED),
-    "SELECT": Command(_select, LOGGED_IN),
+    "SEARCH": Command(partial(_on_messages, verb="SEARCH"), SELECTED),
+    "SELECT": Command(partial(_open, read_only=False), LOGGED_IN),
     "STARTTLS": Command(_start_tls, LOGGED_OUT),
     "STATUS": Command(_status, LOGGED_IN),
-    "STORE": Command(_store, SELECTED),
+    "STORE": Command(partial(_on_messages, verb="STORE"), SELECTED),
     "SUBSCRIBE": Command(_subscribe, LOGGED_IN),
     "UID": Command(_uid, SELECTED),
     "UNSUBSCRIBE": Command(_subscribe, LOGGED_IN),

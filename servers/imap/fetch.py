@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mailtap.servers.imap import structure
-from mailtap.servers.imap.parts import Part, cut
 from mailtap.servers.imap.replies import NIL, date_time, flags, literal, when
 from mailtap.servers.imap.words import Atom, BadSyntax, keyword, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from mailtap.servers.imap.entry import Entry
+    from mailtap.servers.imap.parts import Part
     from mailtap.servers.imap.words import Word
-    from mailtap.servers.mailbox import Message
 
 MACROS: Final = {
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
@@ -36,12 +36,12 @@ class Item:
 
     Attributes:
         name: as the answer calls it.
-        show: makes its value from a message and its flags.
+        show: makes its value from a message.
         seen: whether asking for it marks the message as seen.
     """
 
     name: bytes
-    show: Callable[[Message, frozenset[str]], bytes]
+    show: Callable[[Entry], bytes]
     seen: bool = False
 
 
@@ -75,8 +75,8 @@ def _item(name: str) -> Item:
     called = upper if upper in _OLD else upper.replace("BODY.PEEK[", "BODY[")
     called = re.sub(r"<(\d+)\.\d+>$", r"<\1>", called)  # RFC 3501, section 7.4.2: the origin alone
 
-    def show(message: Message, _: frozenset[str]) -> bytes:
-        found = section(cut(message.content))
+    def show(entry: Entry) -> bytes:
+        found = section(entry.part)
         return NIL if found is None else literal(found)
 
     return Item(called.encode(), show, seen=not match["peek"])
@@ -177,12 +177,12 @@ _TAKEN: Final[dict[str, Callable[[Part, bool, Sequence[bytes]], bytes | None]]] 
     "TEXT": _text,
 }
 
-_SIMPLE: Final[dict[str, Callable[[Message, frozenset[str]], bytes]]] = {
-    "BODY": lambda message, _: structure.body(cut(message.content), extended=False),
-    "BODYSTRUCTURE": lambda message, _: structure.body(cut(message.content), extended=True),
-    "ENVELOPE": lambda message, _: structure.envelope(cut(message.content)),
-    "FLAGS": lambda _, names: flags(names),
-    "INTERNALDATE": lambda message, _: date_time(when(cut(message.content).header.get("Date"))),
-    "RFC822.SIZE": lambda message, _: b"%d" % len(message.content),
-    "UID": lambda message, _: b"%d" % message.number,
+_SIMPLE: Final[dict[str, Callable[[Entry], bytes]]] = {
+    "BODY": lambda entry: structure.body(entry.part, extended=False),
+    "BODYSTRUCTURE": lambda entry: structure.body(entry.part, extended=True),
+    "ENVELOPE": lambda entry: structure.envelope(entry.part),
+    "FLAGS": lambda entry: flags(entry.flags),
+    "INTERNALDATE": lambda entry: date_time(when(entry.part.header.get("Date"))),
+    "RFC822.SIZE": lambda entry: b"%d" % len(entry.message.content),
+    "UID": lambda entry: b"%d" % entry.message.number,
 }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from mailtap.servers.imap.parts import cut
 from mailtap.servers.imap.replies import day, when
 from mailtap.servers.imap.words import BadSyntax, Text, keyword, string
 
@@ -13,28 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from mailtap.servers.imap.entry import Entry
     from mailtap.servers.imap.words import Word
-    from mailtap.servers.mailbox import Message
 
 _DEEPEST: Final = 20  # keys in keys
 CHARSETS: Final = frozenset({"US-ASCII", "UTF-8"})
 
 
-class Candidate(NamedTuple):
-    """A message that may be what is looked for.
-
-    Attributes:
-        sequence: its message sequence number.
-        message: the message.
-        flags: its flags.
-    """
-
-    sequence: int
-    message: Message
-    flags: frozenset[str]
-
-
-Test: TypeAlias = Callable[[Candidate], bool]
+Test: TypeAlias = "Callable[[Entry], bool]"
 Numbers: TypeAlias = Callable[[bytes], Callable[[int], bool]]
 
 
@@ -70,7 +55,7 @@ class Search:
 
     def _every(self, words: Iterator[Word], depth: int) -> Test:
         tests = [self._key(word, words, depth) for word in words]  # a key takes its arguments from the rest
-        return lambda candidate: all(test(candidate) for test in tests)
+        return lambda entry: all(test(entry) for test in tests)
 
     def _key(self, word: Word, rest: Iterator[Word], depth: int) -> Test:
         if depth > _DEEPEST:
@@ -80,7 +65,7 @@ class Search:
         name = keyword(word)
         if name in _FLAGS:
             flag, wanted = _FLAGS[name]
-            return lambda candidate: (flag in candidate.flags) is wanted
+            return lambda entry: (flag in entry.flags) is wanted
         if name in _CONSTANT:
             answer = _CONSTANT[name]
             return lambda _: answer
@@ -93,18 +78,18 @@ class Search:
     def _joined(self, name: str, rest: Iterator[Word], depth: int) -> Test:
         one = self._key(_next(rest), rest, depth + 1)
         if name == "NOT":
-            return lambda candidate: not one(candidate)
+            return lambda entry: not one(entry)
         other = self._key(_next(rest), rest, depth + 1)
-        return lambda candidate: one(candidate) or other(candidate)
+        return lambda entry: one(entry) or other(entry)
 
     def _numbered(self, word: Word, name: str, rest: Iterator[Word]) -> Test:
         if name == "UID":
             uids = self._uids(string(_next(rest)))
-            return lambda candidate: uids(candidate.message.number)
+            return lambda entry: uids(entry.message.number)
         if isinstance(word, Text):
             raise BadSyntax("No such key")
         sequences = self._sequences(string(word))
-        return lambda candidate: sequences(candidate.sequence)
+        return lambda entry: sequences(entry.sequence)
 
 
 def _next(rest: Iterator[Word]) -> Word:
@@ -121,16 +106,16 @@ def _field(name: str, value: bytes) -> Test:
 def _header(_: str, name: bytes, value: bytes) -> Test:
     field, wanted = name.decode("ascii", "replace"), value.decode("utf-8", "replace").casefold()
 
-    def test(candidate: Candidate) -> bool:
-        values = cut(candidate.message.content).header.get_all(field, [])
+    def test(entry: Entry) -> bool:
+        values = entry.part.header.get_all(field, [])
         return any(wanted in str(each).casefold() for each in values)
 
     return test
 
 
 def _text(name: str, value: bytes) -> Test:
-    def test(candidate: Candidate) -> bool:
-        part = cut(candidate.message.content)
+    def test(entry: Entry) -> bool:
+        part = entry.part
         return value.lower() in (part.body if name == "BODY" else part.head + part.body).lower()
 
     return test
@@ -140,9 +125,7 @@ def _size(name: str, value: bytes) -> Test:
     if not value.isdigit() or len(value) > 10:  # noqa: PLR2004  # more than any message has octets
         raise BadSyntax("A number of octets is expected there")
     size, larger = int(value), name == "LARGER"
-    return lambda candidate: (
-        len(candidate.message.content) > size if larger else len(candidate.message.content) < size
-    )
+    return lambda entry: len(entry.message.content) > size if larger else len(entry.message.content) < size
 
 
 def _date(name: str, value: bytes) -> Test:
@@ -151,8 +134,8 @@ def _date(name: str, value: bytes) -> Test:
     if wanted is None:
         raise BadSyntax("A date such as 1-Feb-2026 is expected there")
 
-    def test(candidate: Candidate) -> bool:
-        told: datetime = when(cut(candidate.message.content).header.get("Date"))
+    def test(entry: Entry) -> bool:
+        told: datetime = when(entry.part.header.get("Date"))
         date = told.date()
         return _COMPARED[name.removeprefix("SENT")](date.toordinal() - wanted.date().toordinal())
 
@@ -161,7 +144,7 @@ def _date(name: str, value: bytes) -> Test:
 
 def _word(name: str, value: bytes) -> Test:
     flag, wanted = value.decode("ascii", "replace"), name == "KEYWORD"
-    return lambda candidate: (flag in candidate.flags) is wanted
+    return lambda entry: (flag in entry.flags) is wanted
 
 
 _COMPARED: Final[dict[str, Callable[[int], bool]]] = {

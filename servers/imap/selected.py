@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from mailtap.servers.imap.entry import Entry
 from mailtap.servers.imap.fetch import items
 from mailtap.servers.imap.replies import flags
-from mailtap.servers.imap.search import Candidate, Search
+from mailtap.servers.imap.search import Search
 from mailtap.servers.imap.words import Atom, BadSyntax, keyword, string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mailtap.servers.imap.search import Test
     from mailtap.servers.imap.words import Word
-    from mailtap.servers.mailbox import Mailbox, Message
+    from mailtap.servers.mailbox import Mailbox
 
 SYSTEM_FLAGS: Final = ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen")
 _RANGE: Final = rb"(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?"
@@ -44,7 +47,7 @@ class Selected:
     @property
     def first_unseen(self) -> int | None:
         """The number of the first message that is not seen."""
-        unseen = (number for number, _, names in self._all() if "\\Seen" not in names)
+        unseen = (entry.sequence for entry in self._all() if "\\Seen" not in entry.flags)
         return next(unseen, None)
 
     def news(self) -> Iterator[bytes]:
@@ -72,17 +75,15 @@ class Selected:
         if by_uid and not any(item.name == b"UID" for item in asked):
             asked = [*items((Atom(b"UID"),)), *asked]
         marks = any(item.seen for item in asked) and not self.read_only
-        for number, message, names in self._all():
-            if not wanted(number, message):
-                continue
-            shown = asked
-            if marks and "\\Seen" not in names:
-                names |= {"\\Seen"}  # as they are now
-                self._mailbox.set_flags(message.number, names)
+        for entry in filter(wanted, self._all()):
+            now, shown = entry, asked
+            if marks and "\\Seen" not in entry.flags:
+                now = replace(entry, flags=entry.flags | {"\\Seen"})
+                self._mailbox.set_flags(now.message.number, now.flags)
                 if not any(item.name == b"FLAGS" for item in asked):
                     shown = [*asked, *items((Atom(b"FLAGS"),))]
-            told = b" ".join(item.name + b" " + item.show(message, names) for item in shown)
-            yield b"* %d FETCH (%b)\r\n" % (number, told)
+            told = b" ".join(item.name + b" " + item.show(now) for item in shown)
+            yield b"* %d FETCH (%b)\r\n" % (now.sequence, told)
 
     def store(self, words: tuple[Word, ...], *, by_uid: bool) -> Iterator[bytes]:
         """Yield the answers to STORE (RFC 3501, section 6.4.6).
@@ -96,15 +97,14 @@ class Selected:
             raise BadSyntax("STORE what?")
         given = read_flags(words[2] if isinstance(words[2], tuple) else words[2:])
         change = _CHANGES[match[1]]
-        for number, message, names in self._all():
-            if wanted(number, message):
-                changed = change(names, given)
-                if len(changed) > _MOST_FLAGS:
-                    raise BadSyntax("Too many flags")
-                self._mailbox.set_flags(message.number, changed)
-                if not match[2]:
-                    uid = b" UID %d" % message.number if by_uid else b""
-                    yield b"* %d FETCH (FLAGS %b%b)\r\n" % (number, flags(changed), uid)
+        for entry in filter(wanted, self._all()):
+            changed = change(entry.flags, given)
+            if len(changed) > _MOST_FLAGS:
+                raise BadSyntax("Too many flags")
+            self._mailbox.set_flags(entry.message.number, changed)
+            if not match[2]:
+                uid = b" UID %d" % entry.message.number if by_uid else b""
+                yield b"* %d FETCH (FLAGS %b%b)\r\n" % (entry.sequence, flags(changed), uid)
 
     def search(self, words: tuple[Word, ...], *, by_uid: bool) -> bytes:
         """Return the answer to SEARCH (RFC 3501, section 6.4.4).
@@ -113,30 +113,27 @@ class Selected:
             BadSyntax: the command makes no sense.
         """
         test = Search(self._numbers, self._uids).test(words)
-        found = [
-            message.number if by_uid else number
-            for number, message, names in self._all()
-            if test(Candidate(number, message, names))
-        ]
+        found = [entry.message.number if by_uid else entry.sequence for entry in filter(test, self._all())]
         return b"* SEARCH" + b"".join(b" %d" % number for number in found) + b"\r\n"
 
     def expunge(self) -> None:
         """Remove what is marked as deleted; `news()` tells of it (RFC 3501, section 6.4.3)."""
-        self._mailbox.expunge({message.number for _, message, names in self._all() if "\\Deleted" in names})
+        deleted = {entry.message.number for entry in self._all() if "\\Deleted" in entry.flags}
+        self._mailbox.expunge(deleted)
 
-    def _all(self) -> Iterator[tuple[int, Message, frozenset[str]]]:
+    def _all(self) -> Iterator[Entry]:
         for number, message in enumerate(self._messages, start=1):
-            yield number, message, self._mailbox.flags(message.number)
+            yield Entry(number, message, self._mailbox.flags(message.number))
 
-    def _chosen(self, words: tuple[Word, ...], *, by_uid: bool) -> Callable[[int, Message], bool]:
+    def _chosen(self, words: tuple[Word, ...], *, by_uid: bool) -> Test:
         """Return what tells whether a message is in the set that a command begins with."""
         if not words or not isinstance(words[0], Atom):
             raise BadSyntax("A set of messages is expected there")
         if by_uid:
             uids = self._uids(string(words[0]))
-            return lambda _, message: uids(message.number)
+            return lambda entry: uids(entry.message.number)
         numbers = self._numbers(string(words[0]))
-        return lambda number, _: numbers(number)
+        return lambda entry: numbers(entry.sequence)
 
     def _numbers(self, text: bytes) -> Callable[[int], bool]:
         return read_set(text, self.count)
