@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.servers.accounts import Account, Accounts
@@ -204,35 +205,23 @@ class ToyServers:
         )
 
     def _pop3(self, service: Service, context: ssl.SSLContext | None) -> Callable[[], Conversation]:
-        return lambda: self._transport(
-            Pop3Session(
-                service,
-                accounts=self._accounts,
-                mailboxes=self.mailboxes,
-                limits=self._limits,
-                nonce=self._nonce,
-            ),
-            service,
-            context,
-        )
+        return self._sessions(Pop3Session, service, context)
 
     def _imap(self, service: Service, context: ssl.SSLContext | None) -> Callable[[], Conversation]:
-        return lambda: self._transport(
-            ImapSession(
+        return self._sessions(partial(ImapSession, validity=self._started), service, context)
+
+    def _sessions(
+        self, session: Callable[..., Session], service: Service, context: ssl.SSLContext | None
+    ) -> Callable[[], Conversation]:
+        """Return what carries each session of a protocol of ours."""
+        return lambda: SessionTransport(
+            session(
                 service,
                 accounts=self._accounts,
                 mailboxes=self.mailboxes,
                 limits=self._limits,
                 nonce=self._nonce,
-                validity=self._started,
             ),
-            service,
-            context,
-        )
-
-    def _transport(self, session: Session, service: Service, context: ssl.SSLContext | None) -> Conversation:
-        return SessionTransport(
-            session,
             context=context,
             limits=self._limits,
             confidant=self._confidant(service),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, assert_never, cast
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from mailtap.servers.actions import Close, Send, StartTls
-from mailtap.servers.confidant import Nobody
+from mailtap.servers.patient import PatientProtocol
 from mailtap.servers.visitors import Visitors
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
 
     from mailtap.servers.actions import Action
@@ -46,15 +46,8 @@ class Session(Protocol):
         """End the session because the connection did."""
 
 
-class SessionTransport(asyncio.Protocol):
-    """The transport's side of a session.
-
-    While the client does not read what it asked for, nothing more is read from it. A client that
-    completes no command for `idle_seconds` is dropped without a word (RFC 1939, section 3).
-
-    Attributes:
-        ended: set when the connection is gone.
-    """
+class SessionTransport(PatientProtocol):
+    """The transport's side of a session: progress is a completed command (RFC 1939, section 3)."""
 
     def __init__(
         self,
@@ -65,17 +58,11 @@ class SessionTransport(asyncio.Protocol):
         confidant: Confidant | None = None,
         visitors: Visitors | None = None,
     ) -> None:
-        self.ended = asyncio.Event()
+        super().__init__(limits=limits, confidant=confidant)
         self._session = session
         self._context = context
-        self._limits = limits
-        self._confidant = confidant or Nobody()
         self._visitors = visitors or Visitors()
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._writable = True
         self._commands = 0
-        self._timer: asyncio.TimerHandle | None = None
         self._upgrading = False
         self._early = bytearray()
         self._upgrade: asyncio.Task[None] | None = None
@@ -84,12 +71,6 @@ class SessionTransport(asyncio.Protocol):
     def finished(self) -> bool:
         """Whether the client ended the session with QUIT."""
         return self._session.finished
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._restart_timer()
-        self._pump()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -100,34 +81,16 @@ class SessionTransport(asyncio.Protocol):
             self._early += data
             return
         self._session.feed(data)
-        self._pump()
+        self._go_on()
 
-    def pause_writing(self) -> None:
-        """Stop: the client does not read."""
-        self._writable = False
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Go on: the client reads again."""
-        self._writable = True
-        if self._transport is not None:
-            self._transport.resume_reading()
-            self._restart_timer()  # a slow reader of a long message makes progress too
-            self._pump()
-
-    def connection_lost(self, _error: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """End the session; called once more after a failed handshake, which does no harm."""
-        self._transport = None
-        if self._timer is not None:
-            self._timer.cancel()
         if self._upgrade is not None:
             self._upgrade.cancel()  # a handshake over a connection that is gone would never end
         self._session.abandon()
-        self._confidant.ended()
-        self.ended.set()
+        super().connection_lost(error)
 
-    def _pump(self) -> None:
+    def _go_on(self) -> None:
         while self._writable and self._transport is not None:
             action = self._session.next_action()
             if action is None:
@@ -136,8 +99,7 @@ class SessionTransport(asyncio.Protocol):
                 case Send(data):
                     if self._session.logged_in:  # before the client can know, and come by SMTP
                         self._visitors.note(self._transport.get_extra_info("peername"))
-                    self._confidant.sent(data)
-                    self._transport.write(data)
+                    self._write(data)
                 case StartTls():
                     # Nothing may be read between here and the handshake: it would be taken for a command.
                     self._transport.pause_reading()
@@ -173,14 +135,4 @@ class SessionTransport(asyncio.Protocol):
         self._session.tls_started()
         self._session.feed(bytes(self._early))
         self._early.clear()
-        self._pump()
-
-    def _restart_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._transport is not None:
-            self._timer = self._loop.call_later(self._limits.idle_seconds, self._time_out)
-
-    def _time_out(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        self._go_on()

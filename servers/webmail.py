@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _COOKIE: Final = "webmail_session"
 _SESSIONS_KEPT: Final = 100
 _LOGIN: Final = (
-    '<form method="post" action="/webmail/login"><p>User name <input name="username"></p>'
+    f'<form method="post" action="{WEBMAIL}login"><p>User name <input name="username"></p>'
     '<p>Password <input type="password" name="password"></p><p><button>Log in</button></p></form>'
 )
 _PAGE: Final = (

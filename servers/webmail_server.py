@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import h11
 
+from mailtap.servers.patient import PatientProtocol
 from mailtap.servers.webmail import Answer, Request
 
 if TYPE_CHECKING:
@@ -18,38 +18,22 @@ if TYPE_CHECKING:
 _FORM_LIMIT: Final = 8192
 
 
-class WebmailProtocol(asyncio.Protocol):
-    """One connection: as many requests as the browser likes, one after the other.
-
-    A browser that completes no request for `idle_seconds` is dropped without a word.
-
-    Attributes:
-        ended: set when the connection is gone.
-    """
+class WebmailProtocol(PatientProtocol):
+    """One connection: as many requests as the browser likes, one after the other; progress is an answer."""
 
     def __init__(self, webmail: Webmail, *, limits: Limits, confidant: Confidant) -> None:
-        self.ended = asyncio.Event()
+        super().__init__(limits=limits, confidant=confidant)
         self._webmail = webmail
-        self._limits = limits
-        self._confidant = confidant
         self._http = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
         self._content = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._served = self._refused = False
         self._junk = 0
-        self._writable = True
 
     @property
     def finished(self) -> bool:
         """Whether the browser left with nothing unanswered."""
         return self._served and self._request is None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for a request."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._restart_timer()
 
     def data_received(self, data: bytes) -> None:
         """Take what the browser sent."""
@@ -61,21 +45,10 @@ class WebmailProtocol(asyncio.Protocol):
         elif self._transport is not None and not self._transport.is_closing():
             self._pump(data)
 
-    def pause_writing(self) -> None:
-        """Stop: the browser does not read."""
-        self._writable = False
-        if self._transport is not None:
-            self._transport.pause_reading()
+    def _go_on(self) -> None:
+        self._pump(b"")
 
-    def resume_writing(self) -> None:
-        """Go on: the browser reads again."""
-        self._writable = True
-        if self._transport is not None:
-            self._transport.resume_reading()
-            self._restart_timer()
-            self._pump(None)
-
-    def _pump(self, data: bytes | None) -> None:
+    def _pump(self, data: bytes) -> None:
         """Serve what has been asked for, and what the new bytes ask for."""
         try:
             if data:
@@ -83,14 +56,6 @@ class WebmailProtocol(asyncio.Protocol):
             self._serve()
         except h11.RemoteProtocolError as error:
             self._refuse(error.error_status_hint)
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        """End the session."""
-        self._transport = None
-        if self._timer is not None:
-            self._timer.cancel()
-        self._confidant.ended()
-        self.ended.set()
 
     def _serve(self) -> None:
         """Answer every request that is complete, as long as the browser reads the answers."""
@@ -100,7 +65,8 @@ class WebmailProtocol(asyncio.Protocol):
                 case h11.Request():
                     self._request, self._content = event, bytearray()
                     if self._http.they_are_waiting_for_100_continue:
-                        self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
+                        go_on = h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[])
+                        self._write(self._http.send(go_on) or b"")
                 case h11.Data(data=data):
                     self._content += data
                     if len(self._content) > _FORM_LIMIT:
@@ -150,15 +116,3 @@ class WebmailProtocol(asyncio.Protocol):
             self._refused = True
         else:
             self._transport.close()
-
-    def _write(self, data: bytes | None) -> None:
-        if data and self._transport is not None:
-            self._confidant.sent(data)
-            self._transport.write(data)
-
-    def _restart_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._transport is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._limits.idle_seconds, self._transport.abort)
