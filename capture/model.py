@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Endpoint(NamedTuple):
@@ -29,6 +29,10 @@ class Direction(StrEnum):
 
     CLIENT = "client"
     SERVER = "server"
+
+
+OTHER: Final = {Direction.CLIENT: Direction.SERVER, Direction.SERVER: Direction.CLIENT}
+"""The direction that answers."""
 
 
 class Protocol(StrEnum):

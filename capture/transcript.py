@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailtap.capture.decode import Decoder
-from mailtap.capture.model import Conversation, Direction, Field, Segment, Utterance
+from mailtap.capture.model import OTHER, Conversation, Direction, Field, Segment, Utterance
 from mailtap.capture.protocols import Dialogue
 from mailtap.capture.reassembly import Reassembler
 from mailtap.capture.utterances import Cutter
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mailtap.capture.wire.connection import Connection
 
 Mark = tuple[int, int, Field]
-
-_OTHER = {Direction.CLIENT: Direction.SERVER, Direction.SERVER: Direction.CLIENT}
 
 
 def transcribe(packets: Iterable[Packet], leaks: Iterable[Leak]) -> tuple[Conversation, ...]:
@@ -80,7 +78,7 @@ class _Record:
             self._dialogue.close(direction)
         else:
             if self._dialogue.on_the_web:  # a content needs no line end: what ends it is the answer
-                self._cutters[_OTHER[direction]].flush()
+                self._cutters[OTHER[direction]].flush()
             self._count += 1
             self._cutters[direction].feed(self._count, item)
             self._dialogue.feed(direction, item)

@@ -62,6 +62,11 @@ class Lab:
     notes: tuple[str, ...] = ()
     failed: tuple[Probe, ...] = ()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """All that is worth saying about it: what to tell, and why better rungs failed."""
+        return (*self.notes, *(probe.reason for probe in self.failed))
+
     def port_for(self, well_known: int) -> int:
         """Return the port on which a server should listen, instead of a well-known one.
 

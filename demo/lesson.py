@@ -80,6 +80,11 @@ def opinion(outcome: Outcome, *, wanted: bool) -> Verdict:
     return second_opinion(outcome) if wanted else Verdict(agreement=Agreement.ABSENT)
 
 
+def sound(outcome: Outcome, verdict: Verdict) -> bool:
+    """Return whether all was as expected, and the second witness has nothing against it."""
+    return outcome.ok and verdict.agreement is not Agreement.DISAGREES
+
+
 def second_opinion(outcome: Outcome) -> Verdict:
     """Let tshark read the same capture, and compare what it heard with what our listener heard."""
     ports = {
@@ -105,13 +110,13 @@ def _teach(scenario: Scenario, options: Namespace, say: Say, aside: Aside) -> bo
     captures.keep(outcome)
     verdict = opinion(outcome, wanted=not options.no_witness)
     telling.second_opinion(outcome, verdict)
-    return outcome.ok and verdict.agreement is not Agreement.DISAGREES
+    return sound(outcome, verdict)
 
 
 def _enter(rung: str | None, aside: Aside) -> Lab:
     """Enter the best rung, or the one asked for, and say what is worth knowing about it."""
     lab = ladder.enter(choose(rung))
-    for note in (*lab.notes, *(failed.reason for failed in lab.failed)):
+    for note in lab.remarks:
         aside.say(note)
     return lab
 

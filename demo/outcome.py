@@ -154,14 +154,22 @@ class Outcome:
                 problems.append(Note(text=_UNSEEN, values=(("hop", leg.hop),)))
             elif not all(talk.complete for talk in talks):
                 problems.append(Note(text=_HALF_SEEN, values=(("hop", leg.hop),)))
-        if (lost := _different(self.loot, self.scenario.loot)) is not None:
-            problems.append(Note(text=_OTHER_LOOT, values=(("hop", lost),)))
+        if self.other_loot is not None:
+            problems.append(Note(text=_OTHER_LOOT, values=(("hop", self.other_loot),)))
         return tuple(problems)
 
     @property
     def ok(self) -> bool:
         """Whether the run is sound evidence and the wire agreed with the expectation."""
         return not (self.unexpected or self.missing or self.problems)
+
+    @property
+    def other_loot(self) -> Hop | None:
+        """The first hop on which an attacker did not get just what the row says."""
+        none: frozenset[Field] = frozenset()
+        told = self.scenario.loot
+        hops = sorted({*self.loot, *told})
+        return next((hop for hop in hops if self.loot.get(hop, none) != told.get(hop, none)), None)
 
     @property
     def stolen(self) -> Fields:
@@ -179,13 +187,6 @@ class Outcome:
         return any(self.leaked.values()) and all(
             set(fields) <= {Field.SERVER_NAME} for fields in self.leaked.values()
         )
-
-
-def _different(some: Mapping[Hop, frozenset[Field]], others: Mapping[Hop, frozenset[Field]]) -> Hop | None:
-    """Return the first hop for which two mappings disagree; one that a mapping lacks has no fields there."""
-    none: frozenset[Field] = frozenset()
-    hops = sorted({*some, *others})
-    return next((hop for hop in hops if some.get(hop, none) != others.get(hop, none)), None)
 
 
 def _less(some: Fields, others: Fields) -> Fields:

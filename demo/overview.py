@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailtap.capture.report import json_line
-from mailtap.capture.witness import Agreement
 from mailtap.demo import lab as ladder
 from mailtap.demo import lesson, shell
 from mailtap.demo.captures import Captures
@@ -57,7 +56,7 @@ def _show(scenarios: Sequence[Scenario], options: Namespace, say: Say, aside: As
         aside.say(note)
     if options.format != "json":
         _print(surveyed, options, say)
-    return all(each.outcome.ok and each.verdict.agreement is not Agreement.DISAGREES for each in surveyed)
+    return all(lesson.sound(each.outcome, each.verdict) for each in surveyed)
 
 
 def _progress(results: Iterable[Surveyed], count: int, say: Say) -> Iterator[Surveyed]:

@@ -127,7 +127,7 @@ def _parser(say: Say) -> Parser:
 def _serve(options: Namespace, say: Say, aside: Aside) -> int:
     """Start the servers, say how to reach them, and hear or wait until interrupted."""
     lab = _lab(tap=options.tap)
-    for note in (*lab.notes, *(failed.reason for failed in lab.failed)):
+    for note in lab.remarks:
         aside.say(note)
     with ExitStack() as stack:
         offered = dict(enumerate(OFFERS[options.offer]))

@@ -88,8 +88,7 @@ class Survey:
 
         def run(scenario: Scenario) -> Surveyed:
             outcome = stage.run(scenario, lab, self.words)
-            notes = (*lab.notes, *(failed.reason for failed in lab.failed))
-            return Surveyed(outcome=outcome, verdict=self.opinion(outcome), notes=notes)
+            return Surveyed(outcome=outcome, verdict=self.opinion(outcome), notes=lab.remarks)
 
         return run
 

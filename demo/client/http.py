@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urljoin
 
 from mailtap.demo.client.settings import TIMEOUT, ClientFailed, Settings, connect, end_tls
+from mailtap.servers import WEBMAIL
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-_START: Final = "/webmail/"
 _FORM: Final = "application/x-www-form-urlencoded"
 _LARGEST: Final = 64 * 1024 * 1024
 _MOST_REDIRECTS: Final = 5
@@ -53,7 +53,7 @@ class _Browser(HTTPConnection):
         self.default_port = settings.service.port  # so that the Host field names the host alone
         super().__init__(settings.service.host, settings.service.port, timeout=TIMEOUT)
         self._cookies: dict[str, str] = {}
-        self._place = _START
+        self._place = WEBMAIL
 
     def connect(self) -> None:
         """Open the connection."""
@@ -97,7 +97,7 @@ def fetch(settings: Settings) -> bytes:
     """Read the first mail of the mailbox in the webmail, download it, and return its bytes."""
     try:
         with closing(_Browser(settings)) as browser:
-            start = _Page(browser.open(_START).decode())
+            start = _Page(browser.open(WEBMAIL).decode())
             login = {"username": settings.username, "password": settings.password}
             inbox = _Page(browser.open(start.form, login).decode())
             shown = _Page(browser.open(inbox.link("message")).decode())

@@ -11,7 +11,7 @@ import struct
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Final
 
-from mailtap.capture.model import Direction
+from mailtap.capture.model import OTHER, Direction
 
 if TYPE_CHECKING:
     from mailtap.capture.model import Endpoint
@@ -25,7 +25,6 @@ _MSS_OPTION: Final = struct.pack("!BBH", 2, 4, MSS)
 _ETHERNET_HEADER: Final = bytes(12) + b"\x08\x00"  # a loopback has no hardware addresses; IPv4 follows
 _DONT_FRAGMENT: Final = 0x4000
 _FIRST_SEQUENCE: Final = {Direction.CLIENT: 1_000_000_000, Direction.SERVER: 2_000_000_000}
-OTHER: Final = {Direction.CLIENT: Direction.SERVER, Direction.SERVER: Direction.CLIENT}
 
 
 class Connection:

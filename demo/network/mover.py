@@ -18,8 +18,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-from mailtap.capture.model import Direction, Endpoint
-from mailtap.demo.network.frames import OTHER, Connection
+from mailtap.capture.model import OTHER, Direction, Endpoint
+from mailtap.demo.network.frames import Connection
 from mailtap.servers.listener import listen
 
 if TYPE_CHECKING:

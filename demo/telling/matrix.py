@@ -132,11 +132,7 @@ def _cell(outcome: Outcome, field: Field, say: Say) -> Cell:
 def _attack(outcome: Outcome, say: Say) -> Cell:
     """Return on which hops the attacker got something; a dash for each where he got nothing."""
     marks = [say(LETTERS[hop]) if fields else HELD for hop, fields in outcome.stolen.items()]
-    agrees = all(
-        set(outcome.stolen.get(hop, ())) == set(outcome.scenario.loot.get(hop, ()))
-        for hop in {*outcome.stolen, *outcome.scenario.loot}
-    )
-    text = "".join(marks) + ("" if agrees else WRONG)
+    text = "".join(marks) + ("" if outcome.other_loot is None else WRONG)
     return _marked(text, {State.LEAK: [fields for fields in outcome.stolen.values() if fields]})
 
 
