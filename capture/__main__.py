@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from argparse import BooleanOptionalAction
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from mailtap.capture import arguments
+from mailtap.capture.arguments import STDIN
 from mailtap.capture.backlog import Backlog
 from mailtap.capture.engine import Engine
 from mailtap.capture.interrupts import interruptible
 from mailtap.capture.keeping import Keeper
 from mailtap.capture.language import N_, explained
 from mailtap.capture.model import Field, Leak, Note
-from mailtap.capture.options import Parser, reader_language
+from mailtap.capture.options import reader_language
 from mailtap.capture.pipeline import Listener, listen
 from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter, TablePrinter
 from mailtap.capture.progress import Bar, Beside, is_long
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 DONE, DAMAGED, USAGE, CANNOT_LISTEN, INTERRUPTED = 0, 1, 2, 3, 130
 
-_STDIN = "-"
 _LIVE = "live"
 _MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 _WEB_PORTS = (80, 8080, 18080)  # for webmail; nothing is said of other sites
@@ -45,28 +45,6 @@ _LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS), *_WEB_POR
 _PIPE_WIDTH = 120  # columns of a table that no terminal limits
 _WAITING = 200_000  # live packets that may wait for the listener; then the kernel's buffer fills, and counts
 _LIVE_BUFFER = 64 * 1024 * 1024  # bytes
-
-_DESCRIPTION = N_("""\
-Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3,
-IMAP, webmail over HTTP): user names, passwords, digests, addresses, subjects,
-bodies, attachments, and what TLS hides. Reads pcap and pcapng, packed with gzip
-or not, and knows them by content.""")
-
-_EPILOG = N_("""\
-examples:
-  mailtap capture session.pcapng          a table of what leaked
-  mailtap capture --json *.pcap           one JSON object a line, for programs
-  tcpdump -i lo -w - | mailtap capture -  leaks as they happen
-  mailtap capture --live                  the same, from this machine's loopback
-  mailtap capture --mask session.pcap     passwords and digests as stars
-  mailtap capture --logins *.pcap         logins only, faster
-  mailtap capture --save mail x.pcap      messages and attachments as files
-
-exit codes:
-  0 done   1 the input was damaged   2 usage, or a file could not be read
-  3 this machine cannot listen   130 interrupted
-
-Only the loopback interface is ever listened to; any other is refused.""")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if argv is None else argv
     say = reader_language(given, Path(__file__).parent / "locale")
-    options = _parser(say).parse_args(given)
+    options = arguments.parser(say).parse_args(given)
     for stream in (sys.stdout, sys.stderr):
         _make_safe(stream, json=options.json)
     try:
@@ -88,60 +66,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough. Nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-
-
-def _parser(say: Say) -> Parser:
-    parser = Parser(say, prog="mailtap capture", description=say(_DESCRIPTION), epilog=say(_EPILOG))
-    parser.add_argument("files", nargs="*", metavar="FILE", help=say("capture files; - is standard input"))
-    parser.add_argument(
-        "--live", action="store_true", help=say("listen to the loopback interface until Ctrl-C")
-    )
-    parser.add_argument(
-        "--interface",
-        metavar="NAME",
-        help=say("with --live: another loopback interface than the usual one"),
-    )
-    parser.add_argument(
-        "--port",
-        metavar="N",
-        type=int,
-        action="append",
-        help=say(
-            "with --live: listen to this port; may be repeated (default: the mail ports, and 10000"
-            " higher, and 80, 8080, 18080, of which only webmail is told)"
-        ),
-    )
-    parser.add_argument(
-        "--engine",
-        choices=[str(engine) for engine in Engine],
-        default=str(Engine.AUTO),
-        help=say("with --live: what listens; ring is for load, on Linux (default: ring, else scapy)"),
-    )
-    parser.add_argument("--json", action="store_true", help=say("one JSON object a line, for programs"))
-    parser.add_argument(
-        "--logins", action="store_true", help=say("logins only: messages are passed over, which is faster")
-    )
-    parser.add_argument(
-        "--jobs",
-        metavar="N",
-        type=int,
-        default=1,
-        help=say("with --json: read so many files at once; what is told stays the same"),
-    )
-    parser.add_argument("--mask", action="store_true", help=say("passwords, tokens and digests as stars"))
-    parser.add_argument(
-        "--save",
-        metavar="DIR",
-        help=say("write messages (.eml) and attachments into this folder; nothing is overwritten"),
-    )
-    parser.add_argument(
-        "--guess",
-        action=BooleanOptionalAction,
-        default=True,
-        help=say("guess passwords from APOP and CRAM-MD5 digests by a word list (default: yes)"),
-    )
-    parser.add_argument("--wordlist", metavar="FILE", help=say("guess with these words, one a line"))
-    return parser
 
 
 def _make_safe(stream: TextIO, *, json: bool) -> None:
@@ -163,7 +87,7 @@ class _Run:
     def run(self) -> int:
         """Do what was asked, and return the exit code."""
         options = self._options
-        if problem := self._problem():
+        if problem := arguments.problem(options):
             self._complain(problem)
             return USAGE
         if options.guess and not self._load_words():
@@ -199,21 +123,6 @@ class _Run:
 
         codes = set(tell(self._options))
         return next((code for code in (INTERRUPTED, USAGE, DAMAGED) if code in codes), max(map(abs, codes)))
-
-    def _problem(self) -> str:
-        """Return what is wrong with the arguments; empty where nothing is."""
-        options = self._options
-        if options.live and options.files:
-            return N_("Give either files or --live, not both.")
-        if not (options.live or options.files):
-            return N_("Give capture files to read, - for standard input, or --live. See --help.")
-        if options.logins and options.save is not None:
-            return N_("--save keeps messages, which --logins passes over. Give one of the two.")
-        if options.jobs > 1 and (not options.json or options.save is not None):
-            return N_("--jobs reads several files at once: give it with --json, and without --save.")
-        if options.files.count(_STDIN) > 1:
-            return N_("Standard input can be read once only.")
-        return ""
 
     def _load_words(self) -> bool:
         """Prepare the words to guess with; return whether there are any."""
@@ -251,7 +160,7 @@ class _Run:
     @contextmanager
     def _source(self, name: str) -> Iterator[Readable]:
         """Open a file, with a bar where it is long and somebody watches."""
-        if name == _STDIN:
+        if name == STDIN:
             yield sys.stdin.buffer
             return
         # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
@@ -270,7 +179,7 @@ class _Run:
         if options.json:
             return JsonPrinter(sys.stdout, None if options.live else name, mask=options.mask)
         nothing = NO_LOGIN if options.logins else NOTHING
-        if name == _STDIN or options.live:
+        if name == STDIN or options.live:
             return LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask, nothing=nothing)
         heading = f"== {printable(name)}" if len(options.files) > 1 else ""
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
@@ -353,7 +262,7 @@ class _Run:
 
 def _capture_name(name: str) -> str:
     """Return the name that files saved from a capture begin with."""
-    return "stdin" if name == _STDIN else Path(name).stem
+    return "stdin" if name == STDIN else Path(name).stem
 
 
 def _shortfall(dropped: int, problem: str) -> Iterator[Note]:
