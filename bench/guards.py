@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench import letters, wire
 from bench.wire import Ends
 from mailtap.capture.pipeline import Listener
-from mailtap.capture.sources import read
+from mailtap.capture.sources import handfuls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,7 @@ class Row(NamedTuple):
         calls: calls of Python functions and generators that one may take.
         kept: memory blocks that may still be held after one.
         logins_only: whether messages are passed over.
+        live: whether packets are heard one by one, as they come, and not by the handful, as from a file.
     """
 
     what: str
@@ -52,6 +53,7 @@ class Row(NamedTuple):
     calls: float
     kept: float
     logins_only: bool = False
+    live: bool = False
 
 
 def _web(units: int) -> bytes:
@@ -82,10 +84,11 @@ def _messages(units: int) -> bytes:
 
 ROWS = (
     Row("a packet of a flow that is no mail", _web, calls=0.5, kept=0.5),
-    Row("a packet in the middle of a message", _body, calls=14, kept=0.5),
+    Row("a packet in the middle of a message", _body, calls=4, kept=0.5),
+    Row("a packet in the middle of a message, live", _body, calls=16, kept=0.5, live=True),
     Row("a session of one login", _sessions, calls=430, kept=45),
-    Row("a message, decoded", _messages, calls=430, kept=2),
-    Row("a message, passed over", _messages, calls=225, kept=2, logins_only=True),
+    Row("a message, decoded", _messages, calls=275, kept=2),
+    Row("a message, passed over", _messages, calls=60, kept=2, logins_only=True),
 )
 """What is held to its cost: about a tenth above what was counted when it was written down."""
 
@@ -100,11 +103,11 @@ def _capture(flows: list[tuple[list[Turn], Ends]]) -> bytes:
 
 def cost(row: Row) -> tuple[float, float]:
     """Return calls and kept blocks of one unit."""
-    once, twice = (_count(row.capture(units), logins_only=row.logins_only) for units in (_UNITS, 2 * _UNITS))
+    once, twice = (_count(row, row.capture(units)) for units in (_UNITS, 2 * _UNITS))
     return (twice[0] - once[0]) / _UNITS, (twice[1] - once[1]) / _UNITS
 
 
-def _count(capture: bytes, *, logins_only: bool) -> tuple[int, int]:
+def _count(row: Row, capture: bytes) -> tuple[int, int]:
     """Return the calls that listening takes, and the blocks that are held when everything was heard."""
     calls = 0
 
@@ -113,9 +116,10 @@ def _count(capture: bytes, *, logins_only: bool) -> tuple[int, int]:
         calls += event == "call"
 
     def hear() -> Listener:
-        listener = Listener(logins_only=logins_only)
-        for _ in listener.hear(read(io.BytesIO(capture))):
-            pass
+        listener = Listener(logins_only=row.logins_only)
+        for handful in handfuls(io.BytesIO(capture)):
+            for _ in (listener.hear if row.live else listener.hear_together)(handful):
+                pass
         listener.close()
         return listener
 

@@ -1,48 +1,42 @@
 """Find the TCP segments in captured frames (RFC 791, RFC 8200, RFC 9293, section 3.1).
 
-Checksums are never looked at: on a sending host they are filled in by the network card, after capture.
+Nearly all packets are TCP directly over IP, without options, whole: those are read in one step, here. All
+others are read by the book (`wire/book.py`). Checksums are never looked at: on a sending host they are filled
+in by the network card, after capture.
 """
 
 from __future__ import annotations
 
 import struct
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 
-from mailtap.capture.language import N_
+from mailtap.capture.files.pcapfile import LONGEST_PACKET, NANOSECONDS, Records
 from mailtap.capture.model import Endpoint, Note, Packet, Segment
-from mailtap.capture.wire.fragments import Fragment, Fragments
-from mailtap.capture.wire.link import ETHERTYPE_AT, FINDERS, IPV4, IPV6
+from mailtap.capture.wire.book import Book
+from mailtap.capture.wire.link import ETHERTYPE_AT, IPV4, IPV6
+from mailtap.capture.wire.plain import (
+    IPV4_HEADER,
+    IPV6_HEADER,
+    LEAST_OFFSET,
+    TCP,
+    TURNS,
+    ends_of,
+    turned,
+    unpack4,
+    unpack6,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_TCP = 6
-_FRAGMENT = 44
-_AUTHENTICATION = 51
-_EXTENSIONS = frozenset((0, 43, _AUTHENTICATION, 60, 135, 139, 140))  # RFC 8200, section 4; IANA's registry
-_MOST_EXTENSIONS = 16
-_FIN = 0x01
-_SYN = 0x02
-_TURNS = 0x07  # FIN, SYN or RST: a connection begins or ends
-_IPV4_HEADER = 20
-_IPV6_HEADER = 40
-_TCP_HEADER = 20
 _MOST_ENDS = 1 << 14  # both directions of as many connections as may be open
+_IPV4, _IPV6 = 2 + IPV4_HEADER, 2 + IPV6_HEADER  # from the EtherType to the TCP header
 _NOWHERE = 1 << 30  # beyond the end of every frame
-_LONGEST_WIRE = 1 << 18  # no offload engine makes larger frames; a greater length is not believed
-
-# From the EtherType to the TCP flags in one step, where IP has no options and TCP follows directly.
-# The addresses and the ports are neighbours: together they are a key.
-_unpack4 = struct.Struct(">HBxH2xHxB2x12sIIBB").unpack_from
-_unpack6 = struct.Struct(">2xB3xHBx36sIIBB").unpack_from
-_unpack_ipv4 = struct.Struct(">BxH2sHxB2x").unpack_from
-_unpack_ipv6 = struct.Struct(">B3xHB").unpack_from
-_unpack_tcp = struct.Struct(">4sIIBB").unpack_from
 
 
 class Decoder:
-    """Turns packets into segments; it remembers fragments, names of endpoints and what it complained of.
+    """Turns packets into segments; it remembers the names of endpoints, and which flows to ignore.
 
     Attributes:
         strange: number of packets that were not at once seen to carry TCP.
@@ -50,9 +44,9 @@ class Decoder:
 
     def __init__(self) -> None:
         self.strange = 0
-        self._fragments = Fragments()
-        self._ends: dict[bytes, tuple[Endpoint, Endpoint] | tuple[()]] = {}  # empty: a flow to ignore
-        self._complained: set[str] = set()
+        self._ignored: set[bytes] = set()  # flows, as their addresses and ports stand in a packet
+        self._ends: dict[bytes, tuple[Endpoint, Endpoint]] = {}
+        self._book = Book(self._name)
 
     def decode(self, packet: Packet) -> tuple[Segment | Note, ...]:
         """Return what a packet brings: nothing, one TCP segment, several from fragments, or a note."""
@@ -60,7 +54,13 @@ class Decoder:
 
     def segments(self, packets: Iterable[Packet | Note]) -> Iterator[Segment | Note]:
         """Yield what packets bring, in their order; notes among them are passed on."""
-        new, named, places = tuple.__new__, self._ends.get, ETHERTYPE_AT.get
+        if isinstance(packets, Records) and packets.link_type in ETHERTYPE_AT:
+            return self._of_records(packets, ETHERTYPE_AT[packets.link_type])
+        return self._of_packets(packets)
+
+    def _of_packets(self, packets: Iterable[Packet | Note]) -> Iterator[Segment | Note]:
+        """Yield what packets bring, one by one."""
+        new, named, ignored, places = tuple.__new__, self._ends.get, self._ignored, ETHERTYPE_AT.get
         for packet in packets:
             if isinstance(packet, Note):
                 yield packet
@@ -69,45 +69,77 @@ class Decoder:
             at = places(link_type, _NOWHERE)
             try:
                 kind, first, total, fragment, protocol, ends, sequence, acknowledgment, offset, flags = (
-                    _unpack4(data, at)
+                    unpack4(data, at)
                 )
-                if kind == IPV6:
-                    first, total, protocol, ends, sequence, acknowledgment, offset, flags = _unpack6(data, at)
-                    plain, header = first >> 4 == 6, _IPV6_HEADER  # noqa: PLR2004
-                    total += header
+                if kind == IPV4 and first == 0x45 and not fragment & 0x3FFF:  # noqa: PLR2004
+                    start, end = at + _IPV4, at + 2 + total
                 else:
-                    # 0x3FFF is "more fragments" and the offset.
-                    plain, header = kind == IPV4 and first == 0x45 and not fragment & 0x3FFF, _IPV4_HEADER  # noqa: PLR2004
+                    first, total, protocol, ends, sequence, acknowledgment, offset, flags = unpack6(data, at)
+                    start = at + _IPV6
+                    end = start + total if kind == IPV6 and first >> 4 == 6 else 0  # noqa: PLR2004
             except struct.error:
-                yield from self._slowly(packet)
+                yield from self._by_the_book(packet)
                 continue
-            start = at + 2 + header + (offset >> 2 & 0x3C)
-            end = at + 2 + total
+            start += offset >> 2 & 0x3C
             # TCP with a header of at least five words, and nothing cut off by the snapshot length.
-            if not plain or protocol != _TCP or start > end or offset < 0x50 or end > len(data):  # noqa: PLR2004
-                yield from self._slowly(packet)
+            if protocol != TCP or not start <= end <= len(data) or offset < LEAST_OFFSET:
+                yield from self._by_the_book(packet)
                 continue
-            pair = named(ends)
-            if not pair:
-                if pair is not None and not flags & _TURNS:
-                    continue  # a flow that nobody listens to
-                pair = self._name(ends)
-            source, destination = pair
+            if ends in ignored and not flags & TURNS:
+                continue
+            source, destination = named(ends) or self._name(ends)
             # A NamedTuple's own constructor would cost as much as all of the above.
             yield new(
                 Segment,
-                (
-                    number,
-                    time_ns,
-                    source,
-                    destination,
-                    sequence,
-                    acknowledgment,
-                    flags,
-                    data[start:end],
-                    0,
-                ),
+                (number, time_ns, source, destination, sequence, acknowledgment, flags, data[start:end], 0),
             )
+
+    def _of_records(self, records: Records, ethertype_at: int) -> Iterator[Segment | Note]:
+        """Yield the same of the records of a capture file, without making packets of them."""
+        new, named, ignored = tuple.__new__, self._ends.get, self._ignored
+        unpack, size, unit = (
+            records.layout.record.unpack_from,
+            records.layout.record.size,
+            records.layout.unit,
+        )
+        data, at, number = records.stream.data, records.stream.at, records.number
+        finish = len(data)
+        while at + size <= finish:
+            seconds, fraction, captured, length = unpack(data, at)
+            begin = at + size
+            if captured > LONGEST_PACKET or begin + captured > finish:
+                break
+            at = begin + captured
+            number += 1
+            place = begin + ethertype_at
+            try:
+                kind, first, total, fragment, protocol, ends, sequence, acknowledgment, offset, flags = (
+                    unpack4(data, place)
+                )
+                if kind == IPV4 and first == 0x45 and not fragment & 0x3FFF:  # noqa: PLR2004
+                    start, end = place + _IPV4, place + 2 + total
+                else:
+                    first, total, protocol, ends, sequence, acknowledgment, offset, flags = unpack6(
+                        data, place
+                    )
+                    start = place + _IPV6
+                    end = start + total if kind == IPV6 and first >> 4 == 6 else 0  # noqa: PLR2004
+            except struct.error:
+                start = end = offset = protocol = 0
+            if 0 < end <= at and ends in ignored and not flags & TURNS:
+                continue
+            time_ns = seconds * NANOSECONDS + fraction * unit
+            start += offset >> 2 & 0x3C
+            if protocol != TCP or not start <= end <= at or offset < LEAST_OFFSET:
+                packet = Packet(number, time_ns, records.link_type, data[begin:at], length)
+                yield from self._by_the_book(packet)
+                continue
+            source, destination = named(ends) or self._name(ends)
+            yield new(
+                Segment,
+                (number, time_ns, source, destination, sequence, acknowledgment, flags, data[start:end], 0),
+            )
+        records.move(at, number)
 
     @property
     def found_tcp(self) -> bool:
@@ -116,121 +148,26 @@ class Decoder:
 
     def ignore(self, ends: tuple[Endpoint, Endpoint]) -> None:
         """Pass over what two endpoints send each other, until one of them begins or ends a connection."""
-        for source, destination in (ends, ends[::-1]):
-            self._ends[_key(source, destination)] = ()
+        if len(self._ignored) >= _MOST_ENDS:
+            self._ignored.clear()
+        key = ends_of(*ends)
+        self._ignored |= {key, turned(key)}
 
-    def _slowly(self, packet: Packet) -> tuple[Segment | Note, ...]:
-        """Decode a packet by the book: any link type, IPv6, options, fragments."""
+    def _heed(self, ends: bytes) -> None:
+        """Hear again what was ignored, both directions of it."""
+        self._ignored -= {ends, turned(ends)}
+
+    def _by_the_book(self, packet: Packet) -> tuple[Segment | Note, ...]:
+        """Return what a packet brings that could not be read in one step."""
         self.strange += 1
-        find = FINDERS.get(packet.link_type)
-        if find is None:
-            return self._complain(
-                packet, N_("Packets of link type {link_type} are not understood."), link_type=packet.link_type
-            )
-        kind, at = find(packet.data)
-        if kind == IPV4 and len(packet.data) >= at + _IPV4_HEADER:
-            return self._ipv4(packet, at)
-        if kind == IPV6 and len(packet.data) >= at + _IPV6_HEADER:
-            return self._ipv6(packet, at)
-        return ()
-
-    def _ipv4(self, packet: Packet, at: int) -> tuple[Segment | Note, ...]:
-        """Decode an IPv4 packet (RFC 791, section 3.1)."""
-        first, total, identification, fragment, protocol = _unpack_ipv4(packet.data, at)
-        header = (first & 0x0F) * 4
-        if first >> 4 != 4 or header < _IPV4_HEADER or protocol != _TCP or 0 < total < header:  # noqa: PLR2004
-            return ()
-        end = at + total if total else _wire_end(packet)
-        addresses = packet.data[at + 12 : at + 20]
-        if fragment & 0x3FFF:
-            part = _fragment(packet, at + header, end, (fragment & 0x1FFF) * 8, more=bool(fragment & 0x2000))
-            return self._fragment(packet, addresses, identification, part)
-        return self._tcp(packet, at + header, end, addresses)
-
-    def _ipv6(self, packet: Packet, at: int) -> tuple[Segment | Note, ...]:
-        """Decode an IPv6 packet and its extension headers (RFC 8200, sections 3 and 4)."""
-        data = packet.data
-        first, length, kind = _unpack_ipv6(data, at)
-        if first >> 4 != 6:  # noqa: PLR2004
-            return ()
-        end = at + _IPV6_HEADER + length if length else _wire_end(packet)
-        addresses = data[at + 8 : at + _IPV6_HEADER]
-        at += _IPV6_HEADER
-        part = None
-        for _ in range(_MOST_EXTENSIONS):
-            if kind not in _EXTENSIONS and kind != _FRAGMENT:
-                break
-            if len(data) < at + 8:
-                return ()
-            if kind == _FRAGMENT:
-                place = int.from_bytes(data[at + 2 : at + 4], "big")
-                identification = data[at + 4 : at + 8]
-                if place & 0xFFF9:  # else it is an atomic fragment: a whole datagram (RFC 6946)
-                    part = _fragment(packet, at + 8, end, place & 0xFFF8, more=bool(place & 1))
-                    return self._fragment(packet, addresses, identification + data[at : at + 1], part)
-                kind, at = data[at], at + 8
-            else:
-                size = (data[at + 1] + 2) * 4 if kind == _AUTHENTICATION else (data[at + 1] + 1) * 8
-                kind, at = data[at], at + size
-        return self._tcp(packet, at, end, addresses) if kind == _TCP else ()
-
-    def _fragment(
-        self, packet: Packet, addresses: bytes, identification: bytes, part: Fragment
-    ) -> tuple[Segment | Note, ...]:
-        """Keep a fragment, and decode the datagram that it completes."""
-        before = self._fragments.given_up
-        whole = self._fragments.add(addresses + identification, part)
-        if self._fragments.given_up > before:
-            return self._complain(
-                packet, N_("Too many IP fragments wait for others; the oldest are dropped.")
-            )
-        if not whole:
-            return ()
-        # The TCP header stands in the first fragment, or spreads into the next.
-        datagram = b"".join(piece.data for piece in whole)
-        joined = Packet(whole[0].packet, whole[0].time_ns, 0, datagram, len(datagram))
-        decoded = self._tcp(joined, 0, len(datagram), addresses)
-        if not decoded or not isinstance(decoded[0], Segment):
-            return ()
-        return tuple(_by_fragment(decoded[0], whole, len(datagram)))
-
-    def _tcp(self, packet: Packet, at: int, end: int, addresses: bytes) -> tuple[Segment | Note, ...]:
-        """Decode a TCP segment that ends at `end` on the wire (RFC 9293, section 3.1)."""
-        data = packet.data
-        if end < at + _TCP_HEADER:
-            return ()
-        if len(data) < at + _TCP_HEADER:
-            return self._complain(
-                packet,
-                N_("From packet {packet} on, packets are cut within their headers (snaplen too small)."),
-                damage=True,
-                packet=packet.number,
-            )
-        ports, sequence, acknowledgment, offset, flags = _unpack_tcp(data, at)
-        start = at + (offset >> 2 & 0x3C)
-        if offset < 0x50 or start > end:  # noqa: PLR2004  # a TCP header of five words
-            return ()
-        source, destination = self._name(addresses + ports)
-        payload = data[start:end]
-        cut = end - max(start, len(data))
-        return (
-            Segment(
-                packet.number,
-                packet.time_ns,
-                source,
-                destination,
-                sequence,
-                acknowledgment,
-                flags,
-                payload,
-                max(cut, 0),
-            ),
-        )
+        return self._book.decode(packet)
 
     def _name(self, ends: bytes) -> tuple[Endpoint, Endpoint]:
         """Return source and destination of two addresses and two ports, as they stand in the packet."""
+        if ends in self._ignored:
+            self._heed(ends)
         pair = self._ends.get(ends)
-        if not pair:
+        if pair is None:
             size = (len(ends) - 4) // 2
             family = AF_INET if size == 4 else AF_INET6  # noqa: PLR2004  # bytes of an IPv4 address
             pair = (
@@ -240,65 +177,4 @@ class Decoder:
             if len(self._ends) >= _MOST_ENDS:
                 self._ends.clear()
             self._ends[ends] = pair
-            if not self._ends.get(back := _key(*pair[::-1]), True):
-                del self._ends[back]  # a connection that was ignored turns: both directions are heard again
         return pair
-
-    def _complain(
-        self, heard: Packet, text: str, /, *, damage: bool = False, **values: int
-    ) -> tuple[Note, ...]:
-        """Return a note on a packet, the first time that it is to be said."""
-        if text in self._complained:
-            return ()
-        self._complained.add(text)
-        return (
-            Note(
-                text=text,
-                values=tuple(values.items()),
-                packets=(heard.number,),
-                time_ns=heard.time_ns,
-                damage=damage,
-            ),
-        )
-
-
-def _key(source: Endpoint, destination: Endpoint) -> bytes:
-    """Return two addresses and two ports as they stand in a packet."""
-    family = AF_INET6 if ":" in source.address else AF_INET
-    addresses = inet_pton(family, source.address) + inet_pton(family, destination.address)
-    return addresses + source.port.to_bytes(2, "big") + destination.port.to_bytes(2, "big")
-
-
-def _wire_end(packet: Packet) -> int:
-    """Return where a frame ended on the wire: a length of zero was for the card to fill in."""
-    return packet.length if packet.length <= _LONGEST_WIRE else len(packet.data)
-
-
-def _fragment(packet: Packet, start: int, end: int, offset: int, *, more: bool) -> Fragment:
-    """Return the piece of a datagram that a packet carries from `start` to `end`."""
-    return Fragment(offset, packet.data[start:end], more, packet.number, packet.time_ns)
-
-
-def _by_fragment(segment: Segment, whole: tuple[Fragment, ...], length: int) -> list[Segment]:
-    """Return the segment in pieces, each with the packet that brought it."""
-    if not segment.payload:
-        return [segment]
-    header = length - len(segment.payload)
-    pieces: list[Segment] = []
-    done = 0
-    for fragment in whole:
-        end = fragment.offset + len(fragment.data) - header
-        if end > done:
-            after_syn = bool(done and segment.flags & _SYN)
-            pieces.append(
-                segment._replace(
-                    packet=fragment.packet,
-                    time_ns=fragment.time_ns,
-                    sequence=(segment.sequence + done + after_syn) & 0xFFFFFFFF,
-                    flags=segment.flags & ~(_FIN | (_SYN if done else 0)),
-                    payload=segment.payload[done:end],
-                )
-            )
-            done = end
-    pieces[-1] = pieces[-1]._replace(flags=pieces[-1].flags | segment.flags & _FIN)
-    return pieces

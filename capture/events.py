@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from mailtap.capture.model import Span
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from mailtap.capture.model import Direction, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """Bytes that mean something, and where they stood.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mailtap.capture.model import Chunk, Direction, Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mailtap.capture.model import Flow, Gap, Span
 
@@ -23,9 +23,10 @@ class ByteIndex:
     Only the latest 65,536 chunks are remembered: far more than any message needs.
     """
 
-    __slots__ = ("_packets", "_starts", "_times")
+    __slots__ = ("_packets", "_read", "_starts", "_times")
 
     def __init__(self) -> None:
+        self._read = 0  # where the chunk stands that was read last
         self._starts = array("Q")
         self._packets = array("Q")
         self._times = array("q")
@@ -37,8 +38,33 @@ class ByteIndex:
         self._packets.append(packet if isinstance(item, Chunk) else _NO_PACKET)
         self._times.append(time_ns)
         if len(self._starts) > _MOST:
-            for column in (self._starts, self._packets, self._times):
-                del column[: _MOST // 2]
+            self._forget()
+
+    def extend(self, offsets: Iterable[int], packets: Iterable[int], times: Iterable[int]) -> None:
+        """Remember where several chunks came from, in the columns of which they consist."""
+        self._starts.extend(offsets)
+        self._packets.extend(packets)
+        self._times.extend(times)
+        if len(self._starts) > _MOST:
+            self._forget()
+
+    def _forget(self) -> None:
+        for column in (self._starts, self._packets, self._times):
+            del column[: -_MOST // 2]
+        self._read = 0
+
+    def packet_read(self, offset: int) -> int:
+        """Return the same as `packet_at`, for whoever asks for ever greater offsets."""
+        at = bisect_right(self._starts, offset, self._read) - 1
+        if at < 0:
+            return self.packet_at(offset)
+        self._read = at
+        return self._packets[at]
+
+    def packet_at(self, offset: int) -> int:
+        """Return the number of the packet that brought the byte there; 0 where that is not known."""
+        at = bisect_right(self._starts, offset) - 1
+        return self._packets[at] if at >= 0 else _NO_PACKET
 
     def between(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield number and time of each packet that brought a byte of [start, end)."""
@@ -58,14 +84,18 @@ class FlowIndex:
 
     __slots__ = ("_client", "_server", "flow")
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, client: ByteIndex, server: ByteIndex) -> None:
         self.flow = flow
-        self._client = ByteIndex()
-        self._server = ByteIndex()
+        self._client = client
+        self._server = server
 
     def of(self, direction: Direction) -> ByteIndex:
         """Return where the bytes of one direction came from."""
         return self._client if direction is Direction.CLIENT else self._server
+
+    def heard_at(self, client: int, server: int) -> int:
+        """Return the number of the packet with which both streams had come that far (ends exclusive)."""
+        return max(self._client.packet_at(client - 1), self._server.packet_at(server - 1))
 
     def last_packet(self) -> int:
         """Return the number of the latest packet that brought bytes; 0 where there are none."""

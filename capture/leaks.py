@@ -20,7 +20,6 @@ from mailtap.capture.events import (
     UnknownProtocol,
 )
 from mailtap.capture.language import N_
-from mailtap.capture.mail import mime
 from mailtap.capture.model import Direction, Evidence, Field, Leak, Note, Protocol, Secret, Source, Span
 
 Locate: TypeAlias = Callable[[tuple[Span, ...]], Evidence]
@@ -127,6 +126,8 @@ def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak 
             yield _envelope(event, field, address, locate, message)
     if event.content is None:
         return
+    from mailtap.capture.mail import mime  # noqa: PLC0415  # who asks for logins only never needs it
+
     contents = mime.read(event.content.data, whole=event.whole)
     has_envelope = event.sender is not None or bool(event.recipients)
     for found in contents.parts:

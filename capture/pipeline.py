@@ -2,61 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture import silence
 from mailtap.capture.decode import Decoder
+from mailtap.capture.ear import Ear
 from mailtap.capture.events import MessageSeen, ServerNameSeen
-from mailtap.capture.evidence import FlowIndex
 from mailtap.capture.leaks import read_event
-from mailtap.capture.model import Chunk, Direction, Gap, Leak, Mail, Note, Packet
-from mailtap.capture.protocols import Dialogue
+from mailtap.capture.model import Chunk, Direction, Leak, Mail, Note, Packet
 from mailtap.capture.reassembly import Reassembler
+from mailtap.capture.wire.connection import Gathered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from mailtap.capture.events import Event
     from mailtap.capture.model import Flow
-    from mailtap.capture.wire.connection import Connection, Heard
+    from mailtap.capture.wire.connection import Heard
 
 _BOTH = len(Direction)
 _MOST_HELD = 128 << 20  # twice the largest message
 _MOST_FLOWS = 1 << 16
-_MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
 
 
-class _Ear:
-    """What listens to one flow, and what it will have to say of the flow at its end."""
+class _Known(NamedTuple):
+    """What is known and not told yet.
 
-    __slots__ = ("connection", "dialogue", "ended", "holes", "index", "said", "told")
+    Attributes:
+        moment: number of the packet that made it known.
+        said: an event of a flow, or a note.
+        ear: what heard the event.
+    """
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.dialogue = Dialogue(connection.flow.server.port)
-        self.index = FlowIndex(connection.flow)
-        self.holes: dict[Direction, silence.Holes] = {}
-        self.ended = 0
-        self.said = self.told = False  # whether a byte crossed, and whether it meant anything
-
-    def hear(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
-        """Return what the next bytes of one direction tell."""
-        index = self.index.of(direction)
-        if isinstance(item, Gap):
-            self.holes.setdefault(direction, silence.Holes()).add(item, self.index.last_packet())
-        index.add(item)
-        self.said = True
-        return self.dialogue.feed(direction, item)
-
-    def end(self, direction: Direction) -> list[Event]:
-        """Return what the end of one direction tells."""
-        self.ended += 1
-        return self.dialogue.close(direction)
-
-    @property
-    def is_mail(self) -> bool:
-        """Return whether the flow spoke a mail protocol, or came to a mail port."""
-        return self.dialogue.protocol is not None or self.connection.flow.server.port in _MAIL_PORTS
+    moment: int
+    said: Event | Note
+    ear: Ear | None = None
 
 
 class Listener:
@@ -91,7 +72,10 @@ class Listener:
         self._excused = False  # whether the source itself said what is wrong
         self._decoder = Decoder()
         self._reassembler = Reassembler()
-        self._ears: dict[int, _Ear] = {}
+        self._ears: dict[int, Ear] = {}
+        self._together = False  # whether flows may be heard later than they speak
+        self._moment = 0  # number of the latest packet that was heard
+        self._known: list[_Known] = []
 
     def feed(self, packet: Packet | Note) -> list[Leak | Note]:
         """Return what is known now that this packet was heard; a note, as a source gives, is passed on."""
@@ -99,91 +83,130 @@ class Listener:
 
     def hear(self, packets: Iterable[Packet | Note]) -> Iterator[Leak | Note]:
         """Yield what becomes known as these packets are heard, before more of them are asked for."""
-        segments = self._decoder.segments(packets)
-        for heard in self._reassembler.chunks(segments):
-            if isinstance(heard, Note):
-                self._excused = self._excused or heard.damage
-                yield heard
-            elif told := self._take(heard):
-                yield from told
+        for heard in self._reassembler.chunks(self._decoder.segments(packets)):
+            self._take(heard)
+            if self._known:
+                yield from self._tell()
+
+    def hear_together(self, packets: Iterable[Packet | Note]) -> Iterator[Leak | Note]:
+        """Yield the same in the same order, but only when all these packets were heard.
+
+        That costs less: what a flow says in many packets is read at once.
+        """
+        self._together = True
+        for heard in self._reassembler.chunks(self._decoder.segments(packets)):
+            self._take(heard)
+        self._together = False
+        self._known.sort(key=itemgetter(0))
+        yield from self._tell()
 
     def close(self) -> list[Leak | Note]:
         """Return what is known now that the capture has ended."""
-        out: list[Leak | Note] = []
         for heard in self._reassembler.close():
-            out += self._take(heard)
+            self._take(heard)
         strange = self._decoder.strange
-        out += silence.of_capture(
+        last = silence.of_capture(
             strange=None if self._decoder.found_tcp or (self._excused and not strange) else strange,
             others=self._others,
             empty=self._empty,
             crowded_out=self._reassembler.crowded_out,
         )
-        return out
+        return [*self._tell(), *last]
 
-    def _take(self, heard: Heard) -> Sequence[Leak | Note]:
-        """Let a flow's ear hear, and return what it understood."""
-        connection, direction, item = heard
+    def _take(self, heard: Heard | Gathered | Note) -> None:
+        """Let a flow's ear hear, and keep what it understood."""
+        if isinstance(heard, Note):
+            self._excused = self._excused or heard.damage
+            self._know(heard, max(heard.packets, default=self._moment))
+            return
+        connection = heard[0]
         ear = self._ears.get(connection.number)
         if ear is None:
-            ear = self._ears[connection.number] = _Ear(connection)
-        events = ear.end(direction) if item is None else ear.hear(direction, item)
-        if isinstance(item, Chunk):
-            self._unweighed += len(item.data)
-        if not (events or ear.dialogue.finished or item is None or self._unweighed > self._most_held):
-            return ()
-        out = self._relieve() if self._unweighed > self._most_held else []
-        self._read(ear, events, out)
+            ear = self._ears[connection.number] = Ear(connection)
+        if isinstance(heard, Gathered):
+            self._moment = connection.last_packet
+            self._unweighed += heard.size
+            for moment, event in ear.hear_together(heard):
+                self._know(event, moment, ear)
+        else:
+            _, direction, item = heard
+            self._moment = self._reassembler.packet
+            if isinstance(item, Chunk):
+                self._moment = max(self._moment, item.packet)
+                self._unweighed += len(item.data)
+            for event in ear.hear(direction, item):
+                self._know(event, self._moment, ear)
+        if self._unweighed > self._most_held:
+            self._relieve()
+        self._look_after(ear)
+
+    def _look_after(self, ear: Ear) -> None:
+        """Decide how a flow is to be heard further, if it is."""
+        dialogue = ear.dialogue
         if ear.ended == _BOTH:
-            self._farewell(ear, out)
-        elif ear.dialogue.finished and ear.dialogue.protocol is None:
-            self._reassembler.mute(connection)
-            self._decoder.ignore(connection.ends)
-            self._farewell(ear, out)
-        return out
+            self._farewell(ear)
+        elif not dialogue.finished:
+            ear.connection.gathers = self._together and dialogue.recognised
+        elif dialogue.protocol is None:
+            self._reassembler.mute(ear.connection)
+            self._decoder.ignore(ear.connection.ends)
+            self._farewell(ear)
 
-    def _read(self, ear: _Ear, events: list[Event], out: list[Leak | Note]) -> None:
-        """Add to `out` what events tell."""
-        for event in events:
+    def _know(self, said: Event | Note, moment: int, ear: Ear | None = None) -> None:
+        """Keep what is known until it is told."""
+        self._known.append(_Known(moment, said, ear))
+        if ear is not None:
             ear.told = True
-            if isinstance(event, MessageSeen):
-                self._messages += 1
-                self._hand_out(event)
-            if self._logins_only and isinstance(event, MessageSeen | ServerNameSeen):
-                continue
-            out += read_event(event, ear.index.locate, self._messages)
 
-    def _relieve(self) -> list[Leak | Note]:
+    def _tell(self) -> Iterator[Leak | Note]:
+        """Yield what is known, and forget it."""
+        known, self._known = self._known, []
+        for _, said, ear in known:
+            if isinstance(said, Note):
+                yield said
+            elif ear is not None:
+                yield from self._leaks(said, ear)
+
+    def _leaks(self, event: Event, ear: Ear) -> Iterator[Leak | Note]:
+        """Yield what an event leaks."""
+        if isinstance(event, MessageSeen):
+            self._messages += 1
+            self._hand_out(event)
+        if not (self._logins_only and isinstance(event, MessageSeen | ServerNameSeen)):
+            yield from read_event(event, ear.index.locate, self._messages)
+
+    def _relieve(self) -> None:
         """Keep what all flows hold within its bound: those that hold most are given up."""
         self._unweighed = 0
-        out: list[Leak | Note] = []
         ears = sorted(self._ears.values(), key=lambda ear: ear.dialogue.held)
         held = sum(ear.dialogue.held for ear in ears)
         while held > self._most_held:
             ear = ears.pop()
             held -= ear.dialogue.held
             protocol = ear.dialogue.protocol
-            self._read(ear, ear.dialogue.give_up(), out)
-            out.append(silence.of_surfeit(ear.connection.flow, protocol, ear.index.last_packet()))
-        return out
+            for event in ear.dialogue.give_up():
+                self._know(event, self._moment, ear)
+            note = silence.of_surfeit(ear.connection.flow, protocol, ear.index.last_packet())
+            self._know(note, self._moment)
 
     def _hand_out(self, event: MessageSeen) -> None:
         """Give a message to who wants to keep it."""
         if self._on_mail is not None and event.content is not None:
             self._on_mail(Mail(number=self._messages, content=event.content.data, whole=event.whole))
 
-    def _farewell(self, ear: _Ear, out: list[Leak | Note]) -> None:
+    def _farewell(self, ear: Ear) -> None:
         """Say what there is to say of a flow, and forget it."""
         del self._ears[ear.connection.number]
         if not ear.said:
             self._empty += ear.is_mail
-            return
-        if not ear.is_mail:
+        elif not ear.is_mail:
             self._others += 1
-            return
-        if len(self.flows) < _MOST_FLOWS:
-            self.flows.append(ear.connection.flow)
-        out += silence.of_connection(ear.connection, ear.dialogue.protocol, ear.holes, told=ear.told)
+        else:
+            if len(self.flows) < _MOST_FLOWS:
+                self.flows.append(ear.connection.flow)
+            protocol = ear.dialogue.protocol
+            for note in silence.of_connection(ear.connection, protocol, ear.holes, told=ear.told):
+                self._know(note, self._moment)
 
 
 def listen(

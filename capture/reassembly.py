@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Endpoint, Note
-from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Heard
-from mailtap.capture.wire.half import LONGEST_REMEMBERED, MASK, Half
+from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Gathered, Heard
+from mailtap.capture.wire.half import HALF_CIRCLE, MASK, Half
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mailtap.capture.model import Segment
 
-_HALF_CIRCLE = 1 << 31
 _TURNS = SYN | FIN | RST  # a connection begins or ends
 _MOST_OPEN = 8_192
 _MOST_CLOSED = 4096
@@ -38,6 +37,7 @@ class Reassembler:
     Attributes:
         count: number of connections that began.
         crowded_out: number of connections ended early because too many were open.
+        packet: number of the packet that is being heard, where what comes of it is not just its own bytes.
     """
 
     def __init__(self, *, most_open: int = _MOST_OPEN, most_bytes: int = _MOST_BYTES) -> None:
@@ -50,22 +50,28 @@ class Reassembler:
         self._most_bytes = most_bytes
         self.count = 0
         self.crowded_out = 0
+        self.packet = 0
         self._most_open = most_open
         self._entries: dict[Way, Entry] = {}
         self._open: dict[int, Connection] = {}
         self._closed: deque[Connection] = deque()
         self._waiting: OrderedDict[int, Connection] = OrderedDict()
+        self._gathering: dict[int, Connection] = {}
         self._buffered = 0
         self._wake_ns = self._sweep_ns = 0
         self._swept = 0  # packet at which silent connections were last looked for
 
     def feed(self, segment: Segment) -> Sequence[Heard]:
         """Return what can be passed on now that this segment is here: chunks, gaps and ends."""
-        return [heard for heard in self.chunks((segment,)) if not isinstance(heard, Note)]
+        return [heard for heard in self.chunks((segment,)) if not isinstance(heard, Note | Gathered)]
 
-    def chunks(self, segments: Iterable[Segment | Note]) -> Iterator[Heard | Note]:
-        """Yield what can be passed on, as segments come; notes among them are passed on."""
-        new, known = tuple.__new__, self._entries.get
+    def chunks(self, segments: Iterable[Segment | Note]) -> Iterator[Heard | Gathered | Note]:
+        """Yield what can be passed on, as segments come; notes among them are passed on.
+
+        What a connection that gathers says comes together, when it is no longer just its next bytes, or at
+        the end of the segments: only the order within each connection is kept.
+        """
+        new, known, gathering = tuple.__new__, self._entries.get, self._gathering
         for segment in segments:
             if isinstance(segment, Note):
                 yield segment
@@ -73,31 +79,39 @@ class Reassembler:
             number, time_ns, source, destination, sequence, acknowledgment, flags, payload, cut = segment
             entry = known((source, destination))
             if entry is None or flags & _TURNS or time_ns > self._wake_ns:
-                yield from self._slowly(segment, entry)
+                yield from self._pass_on(segment, entry)
                 continue
             connection, half, peer = entry
-            ahead = acknowledgment - peer.sequence & MASK
             # The common case: the next bytes in order, nothing waits, and the sender had seen no more of
             # the other side than was passed on.
             if (
-                not connection.calm
-                or sequence != half.sequence
-                or (0 < ahead < _HALF_CIRCLE and peer.seen)
+                sequence != half.sequence
+                or not connection.calm
                 or half.ended
                 or cut
+                or (
+                    acknowledgment != peer.sequence
+                    and 0 < acknowledgment - peer.sequence & MASK < HALF_CIRCLE
+                    and peer.seen
+                )
             ):
-                yield from self._slowly(segment, entry)
+                yield from self._pass_on(segment, entry)
                 continue
             connection.last_packet = number
             if not payload:
                 continue
-            size = len(payload)
-            chunk = new(Chunk, (half.next, payload, number, time_ns))
-            half.sequence = sequence + size & MASK
-            half.next += size
-            if size <= LONGEST_REMEMBERED:
-                half.recent = (half.recent[1], chunk)
-            yield connection, half.direction, chunk
+            offset, size = half.next, len(payload)
+            chunk = new(Chunk, (offset, payload, number, time_ns))
+            half.sequence, half.next = sequence + size & MASK, offset + size
+            if connection.gathers:
+                if not half.gathered:
+                    gathering[connection.number] = connection
+                half.gathered.append(chunk)
+            else:
+                half.remember(chunk)
+                yield connection, half.direction, chunk
+        while gathering:
+            yield gathering.popitem()[1].gathered()
 
     def mute(self, connection: Connection) -> None:
         """Pass nothing more of a connection on, and keep nothing of it."""
@@ -114,9 +128,22 @@ class Reassembler:
             self._end(connection, out)
         return out
 
+    def _pass_on(self, segment: Segment, entry: Entry | None) -> Iterator[Heard | Gathered]:
+        """Yield what can be passed on after a segment that is not just the next one of a calm connection.
+
+        Each comes after what its connection gathered before.
+        """
+        if entry is not None and entry[0].number in self._gathering:
+            yield self._gathering.pop(entry[0].number).gathered()
+        for heard in self._slowly(segment, entry):
+            if heard[0].number in self._gathering:  # another, which has been silent too long
+                yield self._gathering.pop(heard[0].number).gathered()
+            yield heard
+
     def _slowly(self, segment: Segment, entry: Entry | None) -> list[Heard]:
-        """Return what can be passed on after a segment that is not just the next one of a calm connection."""
+        """Return the same, as if nothing had been gathered."""
         out: list[Heard] = []
+        self.packet = segment.packet
         if segment.time_ns > self._wake_ns:
             if entry is not None:
                 entry[0].last_packet = segment.packet  # it is not silent, however long it was

@@ -18,6 +18,7 @@ from mailtap.capture.language import N_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mailtap.capture.files.pcapfile import Handful
     from mailtap.capture.model import Note, Packet
 
 _MAGIC_SIZE = 4
@@ -42,11 +43,14 @@ def read(source: str | os.PathLike[str] | Readable) -> Iterator[Packet | Note]:
         OSError: the file cannot be opened or read.
     """
     # Chained, because a generator for each packet would cost as much as finding it.
-    return chain.from_iterable(_handfuls(source))
+    return chain.from_iterable(handfuls(source))
 
 
-def _handfuls(source: str | os.PathLike[str] | Readable) -> Iterator[list[Packet | Note]]:
-    """Yield the packets that are there at one read together."""
+def handfuls(source: str | os.PathLike[str] | Readable) -> Iterator[Handful]:
+    """Yield the same by the handful: what was there at one read together.
+
+    Each must be gone through, once, before the next is asked for.
+    """
     if isinstance(source, (str, os.PathLike)):
         # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
         with Path(source).open("rb", buffering=0) as file:
@@ -61,7 +65,7 @@ def _take_from(file: Readable) -> Callable[[int], bytes]:
     return take
 
 
-def _read(take: Callable[[int], bytes]) -> Iterator[list[Packet | Note]]:
+def _read(take: Callable[[int], bytes]) -> Iterator[Handful]:
     """Yield the packets of what `take` returns."""
     stream = ByteStream(take)
     if not stream.need(len(GZIP_MAGIC)) or not stream.data.startswith(GZIP_MAGIC):
@@ -73,7 +77,7 @@ def _read(take: Callable[[int], bytes]) -> Iterator[list[Packet | Note]]:
         yield [damaged(gunzip.damage, gunzip.offset)]
 
 
-def _capture(stream: ByteStream) -> Iterator[list[Packet | Note]]:
+def _capture(stream: ByteStream) -> Iterator[Handful]:
     """Yield the packets of a capture file that is not packed."""
     whole = stream.need(_MAGIC_SIZE)
     magic = stream.data[:_MAGIC_SIZE]

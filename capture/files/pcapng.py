@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mailtap.capture.files.bytestream import ByteStream
+    from mailtap.capture.files.pcapfile import Handful
 
 MAGIC = b"\x0a\x0d\x0d\x0a"
 
@@ -68,7 +69,7 @@ class _Reader:
         self.warned = False
 
 
-def read_pcapng(stream: ByteStream) -> Iterator[list[Packet | Note]]:
+def read_pcapng(stream: ByteStream) -> Iterator[Handful]:
     """Yield the packets of a pcapng file by the handful, of all its sections, and notes where it is damaged.
 
     A handful is what was there at one read.

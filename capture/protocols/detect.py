@@ -150,14 +150,14 @@ def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None
     commands, replies = _lines(client), _lines(server) or _cut_line(server)
     if commands and port not in HINTS and REQUEST.match(commands[0]):
         return Found(Protocol.HTTP)
-    telling = [line for line in commands if not _NEUTRAL.match(line)]
+    telling = next((line for line in commands if not _NEUTRAL.match(line)), None)
     if _foreign(telling, replies, port):
         return Nothing()
-    if not (telling or _over(client)) or not (replies or _over(server)):
+    if not (telling is not None or _over(client)) or not (replies or _over(server)):
         return None
     if not replies:
-        return _by_client(telling, client, port)
-    return _by_both(telling[0], replies[0], port) if telling else _by_server(replies[0], port)
+        return _by_client(telling, commands, client, port)
+    return _by_server(replies[0], port) if telling is None else _by_both(telling, replies[0], port)
 
 
 def _by_name(client: Sight, port: int) -> Found | Nothing | None:
@@ -170,9 +170,13 @@ def _by_name(client: Sight, port: int) -> Found | Nothing | None:
     return Found(Protocol.TLS) if _MAIL_HOST.search(client.data) else Nothing()
 
 
-def _foreign(commands: list[bytes], replies: list[bytes], port: int) -> bool:
+def _foreign(command: bytes | None, replies: list[bytes], port: int) -> bool:
     """Tell whether either side's first line is none of any protocol's."""
-    if commands and port not in HINTS and not any(_fits(marks, commands[0]) for marks in _MARKS.values()):
+    if (
+        command is not None
+        and port not in HINTS
+        and not any(_fits(marks, command) for marks in _MARKS.values())
+    ):
         return True
     if not replies or STATUS.match(replies[0]):  # the request tells whether it is HTTP
         return False
@@ -184,7 +188,7 @@ def _fits(marks: _Marks, command: bytes) -> bool:
 
 
 def _lines(sight: Sight) -> list[bytes]:
-    return [line.removesuffix(b"\r") for line in sight.data.split(b"\n")[:-1]]
+    return sight.data.replace(b"\r\n", b"\n").split(b"\n")[:-1]
 
 
 def _cut_line(sight: Sight) -> list[bytes]:
@@ -216,10 +220,12 @@ def _by_server(reply: bytes, port: int) -> Found | Nothing:
     return Nothing()
 
 
-def _by_client(commands: list[bytes], client: Sight, port: int) -> Found | Nothing | None:
+def _by_client(
+    first: bytes | None, commands: list[bytes], client: Sight, port: int
+) -> Found | Nothing | None:
     for protocol, marks in _MARKS.items():
         hinted = HINTS.get(port) is protocol
-        begins = bool(commands) and _fits(marks, commands[0])
+        begins = first is not None and _fits(marks, first)
         if begins and (hinted or any(marks.alone.match(line) for line in commands)):
             return Found(protocol)
     return Nothing() if _over(client) else None

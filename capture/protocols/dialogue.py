@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, HalfGivenUp, UnknownProtocol
+from mailtap.capture.evidence import ByteIndex
 from mailtap.capture.model import Chunk, Direction, Gap, Protocol, Span
 from mailtap.capture.protocols import http, imap, pop3, smtp, tls
 from mailtap.capture.protocols.detect import HINTS, SIGHT_LIMIT, Nothing, Sight, recognise
@@ -41,6 +42,10 @@ class Dialogue:
         protocol: what the flow speaks, once that is known; HTTP, once it has told of mail.
         on_the_web: whether it speaks HTTP, of mail or not.
         finished: whether nothing that may follow can tell anything more.
+        client: where the client's bytes came from.
+        server: where the server's bytes came from.
+        reached: for each event of the last call, up to where (exclusive) the client's and the server's
+            stream had to have come for it.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -50,21 +55,39 @@ class Dialogue:
             server_port: a hint only, for flows of which one half is missing.
         """
         self.protocol: Protocol | None = None
-        self._talk = Talk(server_port)
+        self.client, self.server = ByteIndex(), ByteIndex()
+        self._talk = Talk(server_port, self.client, self.server)
         self._parser: Reading[None] | None = None
         self._waits_for: Direction | None = None
         self.on_the_web = False
         self.finished = False
+        self.reached: list[tuple[int, int]] = []
         self._first: Span | None = None
 
-    def feed(self, direction: Direction, item: Chunk | Gap) -> list[Event]:
-        """Take the next bytes of one direction, or the news that some are missing; return what they told."""
+    @property
+    def recognised(self) -> bool:
+        """Whether it is known what the flow speaks."""
+        return self._parser is not None
+
+    def feed(self, direction: Direction, item: Chunk | Gap, *more: Chunk) -> list[Event]:
+        """Take the next bytes of one direction, or the news that some are missing; return what they told.
+
+        Args:
+            direction: which.
+            item: a chunk or a gap.
+            more: the chunks that follow it, if they are here, too.
+        """
+        stream = self._talk.stream(direction)
+        if more and isinstance(item, Chunk):
+            ready = stream.take_in((item, *more))
+        else:
+            stream.index.add(item)
+            ready = stream.push(item)
+            ready = (bool(more) and stream.take_in(more)) or ready
         if self.finished:
             return []
         if self._first is None and isinstance(item, Chunk):
             self._first = Span(direction, item.offset, item.offset + 1)  # however it was split
-        stream = self._talk.stream(direction)
-        ready = stream.push(item)
         if self._parser is not None and not ready and stream.pending <= PENDING_LIMIT:
             return []  # most chunks are the middle of something
         return self._go_on(direction)
@@ -98,7 +121,7 @@ class Dialogue:
             return []
         if self.on_the_web:
             self.protocol = Protocol.HTTP
-        events, self._talk.events = self._talk.events, []
+        events, self.reached = self._talk.fetch()
         return events
 
     def _recognise(self) -> None:
@@ -116,7 +139,7 @@ class Dialogue:
         if isinstance(verdict, Nothing):
             holed = client.holed or server.holed  # then that is why
             if self._talk.port in HINTS and self._first is not None and not holed:
-                self._talk.events.append(UnknownProtocol((self._first,)))
+                self._talk.say(UnknownProtocol((self._first,)))
             self._finish()
             return
         self.protocol = verdict.protocol if verdict.protocol is not Protocol.HTTP else None
@@ -144,7 +167,8 @@ class Dialogue:
                 self._finish()
                 return
             span = Span(waiting.direction, waiting.offset, waiting.offset + waiting.pending)
-            self._talk.events.append(HalfGivenUp(self.protocol, self._waits_for, (span,)))
+            waiting.reached = span.end
+            self._talk.say(HalfGivenUp(self.protocol, self._waits_for, (span,)))
             self._talk.stream(self._waits_for).abandon()
             self._step()
 
@@ -152,9 +176,11 @@ class Dialogue:
         """Let go of everything: the rest of the flow is of no interest."""
         self.finished = True
         self._parser = None
-        events = self._talk.events
-        self._talk = Talk(self._talk.port)
-        self._talk.events = events
+        said = self._talk.fetch()
+        self._talk = Talk(self._talk.port, self.client, self.server)
+        self._talk.client.abandon()
+        self._talk.server.abandon()
+        self._talk.events, self._talk.reached = said
 
 
 def _sight(stream: Stream) -> Sight:

@@ -116,7 +116,7 @@ class _Session:
         return (yield from _content(self.talk.server, answer.fields, closes=True))
 
     def _login(self, request: _Head, login: tuple[Heard, Heard], *, accepted: bool | None) -> None:
-        self.talk.events.append(
+        self.talk.say(
             LoginSeen(
                 protocol=Protocol.HTTP,
                 mechanism=MECHANISM,
@@ -139,7 +139,7 @@ class _Session:
         elif kind in _SOURCES:
             heard = webmail.source(page.heard, whole=page.whole)
         if heard is not None:
-            self.talk.events.append(heard)
+            self.talk.say(heard)
 
 
 def _verdict(status: int, fields: Mapping[bytes, bytes], page: bytes) -> bool | None:

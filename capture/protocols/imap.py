@@ -9,7 +9,7 @@ from mailtap.capture.events import CompressionStarted, Heard, LoginSeen, Message
 from mailtap.capture.model import Protocol
 from mailtap.capture.protocols import sasl, tls
 from mailtap.capture.protocols.fetched import Fetched
-from mailtap.capture.protocols.sentences import Sentence, sentence
+from mailtap.capture.protocols.sentences import Sentence, sentence, whole_line
 
 if TYPE_CHECKING:
     from mailtap.capture.protocols.lines import Line, Reading
@@ -29,16 +29,19 @@ def converse(talk: Talk) -> Reading[None]:
     go_on = True
     if not talk.started_late:
         yield from talk.greeting()
-    while go_on and (line := (yield from talk.command(Protocol.IMAP, _COMMAND))) is not None:
+    while (
+        go_on
+        and (line := talk.command_now() or (yield from talk.command(Protocol.IMAP, _COMMAND))) is not None
+    ):
         go_on = yield from session.command(line)
     if session.compressed:
         return
     if not go_on or (yield from tls.begins(talk)):
-        talk.events += session.fetched.flush()
+        talk.say(*session.fetched.flush())
         yield from tls.watch(talk, Protocol.IMAP)
         return
     yield from session.verdict(b"")
-    talk.events += session.fetched.flush()
+    talk.say(*session.fetched.flush())
 
 
 class _Session:
@@ -66,8 +69,8 @@ class _Session:
         if verb in (b"FETCH", b"UID"):
             self.fetched.ask(line.text)
         if verb in _LEAVES_MAILBOX:
-            self.talk.events += self.fetched.flush()
-        spoken = yield from sentence(self.talk.client, line, self._invited)
+            self.talk.say(*self.fetched.flush())
+        spoken = whole_line(line) or (yield from sentence(self.talk.client, line, self._invited))
         if verb == b"IDLE" and (yield from self._invited()):
             yield from self.talk.client.line()
         accepted = yield from self.verdict(self._tag)
@@ -77,7 +80,7 @@ class _Session:
             self._append(spoken, accepted=accepted)
         elif verb == b"COMPRESS" and accepted is not False:
             self.compressed = True
-            self.talk.events.append(CompressionStarted(Protocol.IMAP, (line.part(0),)))
+            self.talk.say(CompressionStarted(Protocol.IMAP, (line.part(0),)))
         elif verb == b"STARTTLS" and accepted is not False:
             return not (accepted or (yield from tls.begins(self.talk)))
         return not self.compressed
@@ -94,14 +97,14 @@ class _Session:
 
     def _response(self) -> Reading[Sentence | None]:
         """Read one response, and take in what it says; None at the end."""
-        line = yield from self.talk.reply_unasked()
+        line = self.talk.server.line_now() or (yield from self.talk.reply_unasked())
         if line is None:
             return None
-        spoken = yield from sentence(self.talk.server, line)
+        spoken = whole_line(line) or (yield from sentence(self.talk.server, line))
         if found := _FETCH.match(spoken.data):
-            self.talk.events += self.fetched.hear(found[1], spoken)
+            self.talk.say(*self.fetched.hear(found[1], spoken))
         elif _EXPUNGE.match(spoken.data):
-            self.talk.events += self.fetched.flush()
+            self.talk.say(*self.fetched.flush())
         tag, _, rest = line.text.partition(b" ")
         verdict = _VERDICTS.get(rest.partition(b" ")[0].upper())
         if verdict is not None and tag != b"*" and len(self._early) < _MOST_EARLY:
@@ -132,7 +135,7 @@ class _Session:
         if len(words) < len(("LOGIN", "user", "password")) or not spoken.whole:
             return
         verb, username, password = words[:3]
-        self.talk.events.append(
+        self.talk.say(
             LoginSeen(
                 protocol=Protocol.IMAP,
                 mechanism="LOGIN",
@@ -147,7 +150,7 @@ class _Session:
         """RFC 9051, section 6.3.12: the strings behind the mailbox and the date are messages."""
         for word in list(spoken.words())[3:]:
             if word.is_string and b"\n" in word.heard.data:
-                self.talk.events.append(
+                self.talk.say(
                     MessageSeen(
                         protocol=Protocol.IMAP, content=word.heard, accepted=accepted, whole=word.whole
                     )

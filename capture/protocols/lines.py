@@ -8,12 +8,16 @@ what it says cannot depend on how the bytes were split or how the two directions
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Generator
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from mailtap.capture.model import Chunk, Direction, Gap, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailtap.capture.evidence import ByteIndex
 
 T = TypeVar("T")
 _new = tuple.__new__  # a NamedTuple's own constructor takes three times as long
@@ -78,20 +82,45 @@ class Block(NamedTuple):
 
 
 class Stream:
-    """One direction of a flow: bytes pushed in at one end, read from the other."""
+    """One direction of a flow: bytes pushed in at one end, read from the other.
 
-    def __init__(self, direction: Direction) -> None:
+    Attributes:
+        direction: which.
+        index: where its bytes came from.
+        hole: what is missing behind the bytes that are there to be read.
+        closed: whether no more bytes will come.
+        kept: number of bytes that were read of what is not complete.
+        reached: up to where (exclusive) the reads so far needed the stream, whatever else was there.
+    """
+
+    __slots__ = (
+        "_abandoned",
+        "_data",
+        "_enough",
+        "_later",
+        "_mark",
+        "_offset",
+        "_waiting",
+        "closed",
+        "direction",
+        "hole",
+        "index",
+        "kept",
+        "reached",
+    )
+
+    def __init__(self, direction: Direction, index: ByteIndex) -> None:
         self.direction = direction
+        self.index = index
         self.hole: Gap | None = None
         self.closed = False
         self._abandoned = False
         self._data = bytearray()
         self._offset = 0
-        self._starts: list[int] = []
-        self._packets: list[int] = []
         self._later: deque[Chunk | Gap] = deque()
         self._waiting = 0
         self.kept = 0
+        self.reached = 0
         self._enough = 0
         self._mark: bytes | None = None
 
@@ -124,17 +153,32 @@ class Stream:
         if self.hole is not None or self._abandoned or isinstance(item, Gap):
             self._push_later(item)
             return True
-        offset, new, packet, _ = item
         data = self._data
         before = len(data)
         if not before:
-            self._offset = offset
-            self._starts.clear()
-            self._packets.clear()
-        self._starts.append(offset)
-        self._packets.append(packet)
-        data += new
-        return before + len(new) >= self._enough or (
+            self._offset = item.offset
+        data += item.data
+        return self._may_go_on(before)
+
+    def take_in(self, chunks: Sequence[Chunk]) -> bool:
+        """Take the next bytes, in several chunks; return whether a read may go on now."""
+        offsets, pieces, packets, times = zip(*chunks, strict=True)
+        self.index.extend(offsets, packets, times)
+        if self.hole is not None or self._abandoned:
+            for chunk in chunks:
+                self.push(chunk)
+            return True
+        data = self._data
+        before = len(data)
+        if not before:
+            self._offset = offsets[0]
+        data += b"".join(pieces)
+        return self._may_go_on(before)
+
+    def _may_go_on(self, before: int) -> bool:
+        """Return whether what a read waits for is here, now that there are more than `before` bytes."""
+        data = self._data
+        return len(data) >= self._enough or (
             self._mark is not None and data.find(self._mark, before - _TAIL if before > _TAIL else 0) >= 0
         )
 
@@ -174,12 +218,33 @@ class Stream:
             self._waiting -= size
             self.push(item)
 
+    def line_now(self) -> Line | None:
+        """Read one line if all of it is here, without waiting; None where it is not, or is too long.
+
+        A parser that reads `stream.line_now() or (yield from stream.line())` reads the same, but sooner.
+        """
+        data = self._data
+        end = data.find(b"\n") + 1
+        if not 0 < end <= LINE_LIMIT:
+            return None
+        text = bytes(data[:end])
+        del data[:end]
+        start = self._offset
+        stop = self._offset = start + end
+        self.reached = max(self.reached, stop)
+        packet = self.index.packet_read(stop - 1)
+        strict = text[-2:] == b"\r\n"
+        span = _new(Span, (self.direction, start, stop))
+        return _new(Line, (text[:-2] if strict else text[:-1], span, packet, strict, False))
+
     def line(self) -> Reading[Line | None]:
         """Read one line; None where a hole or the end comes before its end.
 
         The server's last line may lack its end: a verdict is complete without. A client's command may not:
         half a password would be an invention.
         """
+        if (line := self.line_now()) is not None:
+            return line
         start, scanned, overlong = self._offset, 0, False
         while (found := self._data.find(b"\n", scanned)) < 0:
             if self.stopped:
@@ -192,7 +257,7 @@ class Stream:
                 self.take(len(self._data))
             scanned = len(self._data)
             yield self._until(LINE_LIMIT + 1, b"\n")
-        packet = self._packet_at(self._offset + found)
+        packet = self.index.packet_read(self._offset + found)
         text = self.take(found + 1)
         strict = text.endswith(b"\r\n")
         overlong = overlong or len(text) > LINE_LIMIT
@@ -260,6 +325,7 @@ class Stream:
         """Return the next `count` bytes without reading them; fewer where a hole or the end comes first."""
         while len(self._data) < count and not self.stopped:
             yield self._until(count)
+        self.reached = max(self.reached, self._offset + count)
         return bytes(self._data[:count])
 
     def peek_line(self) -> Reading[tuple[bytes, int] | None]:
@@ -270,7 +336,8 @@ class Stream:
                 return None
             scanned = len(self._data)
             yield self._until(LINE_LIMIT + 1, b"\n")
-        return bytes(self._data[: min(found, 128)]), self._packet_at(self._offset + found)
+        self.reached = max(self.reached, self._offset + found + 1)
+        return bytes(self._data[: min(found, 128)]), self.index.packet_read(self._offset + found)
 
     def resume(self, start: re.Pattern[bytes]) -> Reading[None]:
         """Go on behind a hole: at the first line if it matches `start` or is TLS, else at the next line."""
@@ -283,49 +350,52 @@ class Stream:
                 yield from self.line()
 
     def drain(self) -> bytes:
-        """Read all that is there, for a parser that only counts."""
+        """Read all that is there, for a parser that says itself how far it needed the stream."""
         self._until(0)
-        return self.take(len(self._data))
+        reached = self.reached
+        taken = self.take(len(self._data))
+        self.reached = reached
+        return taken
 
     def take(self, size: int) -> bytes:
         """Read bytes that are known to be there."""
-        taken = bytes(self._data[:size])
+        with memoryview(self._data) as data:
+            taken = bytes(data[:size])  # one copy; a slice of the bytearray itself would be another
         del self._data[:size]
         self._offset += size
-        if len(self._starts) > 1 and (passed := bisect_right(self._starts, self._offset) - 1) > 0:
-            del self._starts[:passed]
-            del self._packets[:passed]
+        self.reached = max(self.reached, self._offset)
         return taken
-
-    def _packet_at(self, offset: int) -> int:
-        return self._packets[bisect_right(self._starts, offset) - 1]
 
 
 class _Kept:
     """What a body or a run of octets has collected: everything before its first hole, up to the limit."""
 
+    __slots__ = ("_limited", "_pieces", "_start", "_stream", "size", "whole")
+
     def __init__(self, stream: Stream) -> None:
         self.whole = True
+        self.size = 0
         self._stream = stream
-        self._start = self._end = stream.offset
-        self._data = bytearray()
+        self._start = stream.offset
+        self._pieces: list[bytes] = []
         self._limited = False
 
     def take(self, size: int) -> None:
         """Read `size` bytes, and keep them where they still belong."""
         taken = self._stream.take(size)
         if self.whole and not self._limited:
-            room = MESSAGE_LIMIT - len(self._data)
-            self._limited = len(taken) > room
-            self._data += taken[:room]
-            self._end = self._start + len(self._data)
-            self._stream.kept = len(self._data)
+            room = MESSAGE_LIMIT - self.size
+            self._limited = size > room
+            self._pieces.append(taken[:room] if self._limited else taken)
+            self.size += min(size, room)
+            self._stream.kept = self.size
 
     def block(self) -> Block:
         """Return what was kept."""
         self._stream.kept = 0
-        span = Span(self._stream.direction, self._start, self._end)
-        return Block(bytes(self._data), (span,), self.whole and not self._limited, self._limited)
+        span = _new(Span, (self._stream.direction, self._start, self._start + self.size))
+        whole = self.whole and not self._limited
+        return Block(b"".join(self._pieces), (span,), whole, self._limited)
 
 
 def _unstuff(block: Block, *, strict: bool) -> Block:

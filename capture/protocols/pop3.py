@@ -32,7 +32,7 @@ def converse(talk: Talk) -> Reading[None]:
         talk.lose_count(0)
     else:
         yield from session.greeting()
-    while (line := (yield from talk.command(Protocol.POP3, _COMMAND))) is not None:
+    while (line := talk.command_now() or (yield from talk.command(Protocol.POP3, _COMMAND))) is not None:
         verb, _, argument = line.text.partition(b" ")
         verb = verb.upper()
         if verb != b"PASS":
@@ -66,7 +66,7 @@ class _Session:
         if verb == b"AUTH" and (begun := sasl.opening(line, 1)):
             yield from sasl.exchange(self.talk, Protocol.POP3, begun, self._sasl_answer)
             return False
-        reply = yield from self.talk.answer(line)
+        reply = self.talk.answer_now() or (yield from self.talk.answer(line))
         accepted = _verdict(reply)
         if verb == b"USER":
             self.user, self.user_accepted = _argument(line, verb, argument), accepted
@@ -87,7 +87,7 @@ class _Session:
         if self.user is not None:
             refused = False if self.user_accepted is False else None
             span = self.user.spans
-            self.talk.events.append(
+            self.talk.say(
                 LoginSeen(
                     protocol=Protocol.POP3,
                     mechanism="USER/PASS",
@@ -107,7 +107,7 @@ class _Session:
 
     def _login(self, mechanism: str, line: Line, *, accepted: bool | None, **heard: Heard | None) -> None:
         spans = (line.part(0, 4),)
-        self.talk.events.append(
+        self.talk.say(
             LoginSeen(protocol=Protocol.POP3, mechanism=mechanism, spans=spans, accepted=accepted, **heard)
         )
 
@@ -126,7 +126,7 @@ class _Session:
         )
 
     def _sasl_answer(self, line: Line) -> Reading[sasl.Answer]:
-        reply = yield from self.talk.answer(line)
+        reply = self.talk.answer_now() or (yield from self.talk.answer(line))
         if reply is None:
             return sasl.UNSEEN
         if reply.text.startswith(b"+ ") or reply.text == b"+":
@@ -135,7 +135,7 @@ class _Session:
 
     def _message(self, reply: Line, *, whole: bool) -> Reading[None]:
         block = yield from self.talk.server.body(strict=reply.strict)
-        self.talk.events.append(
+        self.talk.say(
             MessageSeen(
                 protocol=Protocol.POP3,
                 content=Heard(block.data, block.spans),

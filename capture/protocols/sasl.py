@@ -112,18 +112,16 @@ def exchange(
             break
         if reply.text.strip() == b"*":
             yield from answer(reply)
-            talk.events.append(LoginCancelled(protocol=protocol, mechanism=name, spans=(span,)))
+            talk.say(LoginCancelled(protocol=protocol, mechanism=name, spans=(span,)))
             return
         line = reply
         broken = not _add(responses, Heard(reply.text, (reply.part(0),))) or broken
     fields = reader.read(Exchange(tuple(challenges), tuple(responses))) if responses else None
     if fields is None or broken:
         if responses or broken:
-            talk.events.append(Malformed(protocol, (line.part(0),), MISSHAPEN))
+            talk.say(Malformed(protocol, (line.part(0),), MISSHAPEN))
         return
-    talk.events.append(
-        LoginSeen(protocol=protocol, mechanism=name, spans=(span,), accepted=step.accepted, **fields)
-    )
+    talk.say(LoginSeen(protocol=protocol, mechanism=name, spans=(span,), accepted=step.accepted, **fields))
 
 
 MISSHAPEN = N_("A login response that is not of its mechanism's shape was skipped.")

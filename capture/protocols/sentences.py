@@ -77,6 +77,13 @@ class Word(NamedTuple):
     whole: bool = True
 
 
+def whole_line(line: Line) -> Sentence | None:
+    """Return the sentence that is just this line; None where it may be more, or less."""
+    if line.overlong or line.text[-1:] == b"}":
+        return None
+    return Sentence(line.text + _end(line), line.span.start, line, whole=True)
+
+
 def sentence(
     stream: Stream, line: Line, go_ahead: Callable[[], Reading[bool]] | None = None
 ) -> Reading[Sentence]:

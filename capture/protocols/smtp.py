@@ -24,19 +24,29 @@ _AFTER_DATA = re.compile(rb"(MAIL FROM:|RCPT TO:|EHLO |HELO |(RSET|QUIT|NOOP|DAT
 _PATH = re.compile(rb'[^:]*:\s*(?:<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|([^\s<>]+))')
 _CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
 _GO_ON = b"354"
+_ACCEPTED = {b"2": True, b"4": False, b"5": False}
 BAD_CHUNK = N_("A BDAT command without a size was skipped.")
 
 
 class Reply(NamedTuple):
-    """A server's reply: its code, and the text behind it."""
+    """A server's reply: its last line."""
 
-    code: bytes
-    text: Heard
+    line: Line
+
+    @property
+    def code(self) -> bytes:
+        """Its code (RFC 5321, section 4.2)."""
+        return self.line.text[:3]
+
+    @property
+    def text(self) -> Heard:
+        """The text behind the code."""
+        return Heard(self.line.text[4:], (self.line.part(min(4, len(self.line.text))),))
 
     @property
     def accepted(self) -> bool | None:
         """Whether it is positive (RFC 5321, section 4.2.1): 2yz; None where it is neither yes nor no."""
-        return {b"2": True, b"4": False, b"5": False}.get(self.code[:1])
+        return _ACCEPTED.get(self.line.text[:1])
 
 
 @dataclass
@@ -79,7 +89,7 @@ def converse(talk: Talk) -> Reading[None]:
         yield from session.start_late()
     else:
         yield from session.reply((yield from talk.greeting()))
-    while (line := (yield from talk.command(Protocol.SMTP, _COMMAND))) is not None:
+    while (line := talk.command_now() or (yield from talk.command(Protocol.SMTP, _COMMAND))) is not None:
         if (yield from session.command(line)):
             break
     session.settle()
@@ -134,21 +144,20 @@ class _Session:
         mail, self.mail = self.mail, _Transaction()
         if mail.spans:
             mail.whole = False
-            self.talk.events.append(mail.event(Heard(bytes(mail.content), tuple(mail.spans))))
+            self.talk.say(mail.event(Heard(bytes(mail.content), tuple(mail.spans))))
         elif mail.sender or mail.recipients:
-            self.talk.events.append(mail.event())
+            self.talk.say(mail.event())
 
     def answer(self, command: Line) -> Reading[Reply | None]:
         """Read the server's reply to a command; None where it was not seen whole."""
-        return (yield from self.reply((yield from self.talk.answer(command))))
+        line = self.talk.answer_now() or (yield from self.talk.answer(command))
+        return (yield from self.reply(line)) if line is None or line.text[3:4] == b"-" else Reply(line)
 
     def reply(self, line: Line | None) -> Reading[Reply | None]:
         """Read the rest of a reply (RFC 5321, section 4.2): lines go on while a hyphen follows the code."""
         while line is not None and line.text[3:4] == b"-":
-            line = yield from self.talk.greeting()
-        if line is None:
-            return None
-        return Reply(line.text[:3], Heard(line.text[4:], (line.part(min(4, len(line.text))),)))
+            line = self.talk.answer_now() or (yield from self.talk.greeting())
+        return None if line is None else Reply(line)
 
     def _address(self, verb: bytes, line: Line, *, accepted: bool | None) -> None:
         found = _PATH.match(line.text)
@@ -160,7 +169,7 @@ class _Session:
             self.mail.recipients.append(address)
         elif self.mail.sender is not None and accepted is False:
             # A nested MAIL that was refused: the transaction in progress stands (RFC 5321, section 4.1.4).
-            self.talk.events.append(_Transaction(sender=address).event())
+            self.talk.say(_Transaction(sender=address).event())
         else:
             self.settle()
             self.mail.sender = address
@@ -187,7 +196,7 @@ class _Session:
     def _chunk(self, line: Line) -> Reading[None]:
         found = _CHUNK.match(line.text)
         if found is None:
-            self.talk.events.append(Malformed(Protocol.SMTP, (line.part(0),), BAD_CHUNK))
+            self.talk.say(Malformed(Protocol.SMTP, (line.part(0),), BAD_CHUNK))
             yield from self.answer(line)
             return
         self.mail.add((yield from self.talk.client.octets(int(found[1]))))
@@ -203,7 +212,7 @@ class _Session:
         for _ in range(max(1, taken) if self.lmtp else 1):
             reply = yield from self.answer(line)
             accepted = accepted or (reply.accepted if reply else None)
-        self.talk.events.append(self.mail.event(content, accepted=accepted))
+        self.talk.say(self.mail.event(content, accepted=accepted))
         self.mail = _Transaction()
 
     def _auth(self, line: Line) -> Reading[None]:

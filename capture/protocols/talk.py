@@ -8,21 +8,47 @@ which replies are too old to belong to the next command.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Event, Malformed
 from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Protocol
 from mailtap.capture.protocols.lines import TLS_RECORD, Line, Reading, Stream
 
+if TYPE_CHECKING:
+    from mailtap.capture.evidence import ByteIndex
+
 
 class Talk:
-    """One flow's two streams, and the events heard on them."""
+    """One flow's two streams, and the events heard on them.
 
-    def __init__(self, port: int) -> None:
+    Attributes:
+        port: the server's.
+        client: what the client says.
+        server: what the server says.
+        events: what was heard, until it is fetched.
+        reached: for each of these, how far both streams had to come for it.
+        started_late: whether the capture began after the greeting.
+        server_holes: number of holes in what the server says that were come to.
+    """
+
+    __slots__ = (
+        "_lost_at",
+        "client",
+        "events",
+        "port",
+        "reached",
+        "server",
+        "server_holes",
+        "started_late",
+    )
+
+    def __init__(self, port: int, client: ByteIndex, server: ByteIndex) -> None:
         self.port = port
-        self.client = Stream(Direction.CLIENT)
-        self.server = Stream(Direction.SERVER)
+        self.client = Stream(Direction.CLIENT, client)
+        self.server = Stream(Direction.SERVER, server)
         self.events: list[Event] = []
+        self.reached: list[tuple[int, int]] = []
         self.started_late = False
         self.server_holes = 0
         self._lost_at: int | None = None
@@ -31,9 +57,26 @@ class Talk:
         """Return the stream of one direction."""
         return self.client if direction is Direction.CLIENT else self.server
 
+    def say(self, *events: Event) -> None:
+        """Say what was heard, by what has been read so far."""
+        self.events += events
+        self.reached += [(self.client.reached, self.server.reached)] * len(events)
+
+    def fetch(self) -> tuple[list[Event], list[tuple[int, int]]]:
+        """Return what was said, and how far the streams had to come for each of it; and forget it."""
+        events, reached = self.events, self.reached
+        self.events, self.reached = [], []
+        return events, reached
+
     def lose_count(self, packet: int) -> None:
         """Say that commands sent before `packet` cannot be paired with replies any more."""
         self._lost_at = max(packet, self._lost_at or 0)
+
+    def command_now(self) -> Line | None:
+        """Read the client's next command line if all of it is here, and no TLS; None where it is not."""
+        if self.client.ahead(1) == _HANDSHAKE:
+            return None
+        return self.client.line_now()
 
     def command(self, protocol: Protocol, start: re.Pattern[bytes]) -> Reading[Line | None]:
         """Read the client's next command line; None at the end, or where TLS begins.
@@ -44,14 +87,14 @@ class Talk:
         """
         while True:
             # Read a byte first: a TLS record may never have a line's end.
-            if (self.client.ahead(1) or (yield from self.client.peek(1))) == b"\x16" and TLS_RECORD.match(
+            if (self.client.ahead(1) or (yield from self.client.peek(1))) == _HANDSHAKE and TLS_RECORD.match(
                 (yield from self.client.peek(3))
             ):
                 return None
             line = yield from self.client.line()
             if line is not None:
                 if line.overlong:
-                    self.events.append(Malformed(protocol, (line.span,), OVERLONG))
+                    self.say(Malformed(protocol, (line.span,), OVERLONG))
                 return line
             if self.client.hole is None:
                 return None
@@ -84,6 +127,10 @@ class Talk:
             self._lost_at = None
             last = yield from self._drop_replies(command.packet)
         return last
+
+    def answer_now(self) -> Line | None:
+        """Read the first line of the next reply if all of it is here and the count is not lost; else None."""
+        return self.server.line_now() if self._lost_at is None else None
 
     def answer(self, command: Line) -> Reading[Line | None]:
         """Read the first line of the server's reply to `command`; None where it was not seen."""
@@ -118,5 +165,6 @@ class Talk:
             yield from self.server.resume(REPLY_START)
 
 
+_HANDSHAKE = b"\x16"  # how a TLS record begins that begins TLS
 REPLY_START = re.compile(rb"\+OK|-ERR|\+ |\* |[2-5]\d\d[ -]|[A-Za-z0-9.]{1,20} (?:OK|NO|BAD)\b")
 OVERLONG = N_("A line longer than 65,536 bytes was skipped.")

@@ -61,9 +61,9 @@ def watch(talk: Talk, protocol: Protocol) -> Reading[None]:
     if first is None:
         return
     if not (client.is_tls or server.is_tls):
-        talk.events.append(Malformed(protocol, (first,), NOT_TLS))
+        talk.say(Malformed(protocol, (first,), NOT_TLS))
         return
-    talk.events.append(
+    talk.say(
         TlsSeen(
             protocol=protocol,
             spans=(first,),
@@ -136,6 +136,7 @@ class _Half:
                 self._handshake += self._records[_HEADER:length]
             del self._records[:length]
             self._offset += length
+            self.stream.reached = self._offset
             self._read_handshake(talk)
 
     def _go_dark(self) -> None:
@@ -157,7 +158,7 @@ class _Half:
             kind, message = self._handshake[0], bytes(self._handshake[:size])
             if kind == CLIENT_HELLO and (name := server_name(message)) is not None:
                 heard = Heard(message[name[0] : name[1]], self._spans(*name))
-                talk.events.append(ServerNameSeen(Protocol.TLS, heard))
+                talk.say(ServerNameSeen(Protocol.TLS, heard))
             elif kind == SERVER_HELLO:
                 self.version = version(message)
             elif kind == CERTIFICATE and not self.certificate:

@@ -7,7 +7,7 @@ packets, and shows which bytes are missing from the capture: those acknowledged 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Direction, Endpoint, Flow, Gap, Note
@@ -23,6 +23,22 @@ FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 Item = Chunk | Gap | None
 Heard = tuple["Connection", Direction, Item]
 """What is passed on: bytes, a hole, or None for the end of a direction."""
+
+
+class Gathered(NamedTuple):
+    """What a connection said in both directions, calmly, since it was last heard: to be heard together."""
+
+    connection: Connection
+    client: list[Chunk]
+    server: list[Chunk]
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes that is; in each direction, no chunk leaves a hole before the next."""
+        return sum(
+            chunks[-1].offset + len(chunks[-1].data) - chunks[0].offset for chunks in self[1:] if chunks
+        )
+
 
 PATIENCE_NS = 1_000_000_000
 
@@ -45,6 +61,7 @@ class Connection:
         calm: whether nothing waits, so that the next segment may be passed on at once.
         closed: whether both directions have ended.
         muted: whether nobody wants to hear of it.
+        gathers: whether the next bytes may wait for others, to be heard together.
         halves: what each of `ends` sent.
         ends: the sender of the first packet seen, and the other side.
         notes: what is worth saying of it.
@@ -60,6 +77,7 @@ class Connection:
         "counted",
         "ends",
         "flow",
+        "gathers",
         "halves",
         "last_packet",
         "muted",
@@ -76,7 +94,7 @@ class Connection:
         self.number = number
         self.ends = (segment.source, segment.destination)
         self.halves = (Half(), Half())
-        self.settled = self.calm = self.closed = self.muted = False
+        self.settled = self.calm = self.closed = self.muted = self.gathers = False
         self.notes: list[Note] = []
         self.last_packet = segment.packet
         self.since_ns = segment.time_ns
@@ -98,6 +116,11 @@ class Connection:
         first, second = self.halves
         return first if first.direction is direction else second
 
+    def gathered(self) -> Gathered:
+        """Return what was gathered, and begin anew."""
+        client, server = self.half(Direction.CLIENT), self.half(Direction.SERVER)
+        return Gathered(self, client.hand_out(), server.hand_out())
+
     def hear(self, half: Half, peer: Half, segment: Segment, out: list[Heard]) -> None:
         """Take a segment in, and add to `out` what can be passed on."""
         if not self._place(half, peer, segment):
@@ -114,7 +137,7 @@ class Connection:
             if len(out) > before:
                 self._waited = 0  # what still waits is waiting for other bytes
                 self.since_ns = segment.time_ns
-            if segment.flags & RST or all(half.ended for half in self.halves):
+            if segment.flags & RST or (half.ended and peer.ended):
                 self.finish(out)
             else:
                 self._wait(half, segment, out)
@@ -201,8 +224,9 @@ class Connection:
 
     def _wait(self, half: Half, segment: Segment, out: list[Heard]) -> None:
         """Keep account of what waits, and give up where it has been too long or too much."""
+        first, second = self.halves
         self._rest()
-        if any(half.acked > half.next for half in self.halves):
+        if first.acked > first.next or second.acked > second.next:
             if not self._waited:
                 self.since_ns = segment.time_ns
             self._waited += 1
@@ -213,10 +237,8 @@ class Connection:
 
     def _rest(self) -> None:
         """Note whether anything waits, or may be ready as soon as anything comes."""
-        self.calm = not any(
-            half.early or half.acked > half.next or (half.end is not None and not half.ended)
-            for half in self.halves
-        )
+        first, second = self.halves
+        self.calm = not (first.waits or second.waits)
         if self.calm:
             self._waited = 0
 

@@ -6,7 +6,7 @@ Offsets count bytes from the first one after the SYN; sequence numbers are the w
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import pairwise
+from itertools import islice, pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 MASK = 0xFFFFFFFF
 LARGEST_JUMP = 1 << 30  # no window is larger (RFC 7323, section 2.3)
 LARGEST_LOSS = 1 << 20  # bytes only known from an acknowledgement: more are not believed to be lost
-_HALF_CIRCLE = 1 << 31
+HALF_CIRCLE = 1 << 31
 _NONE = (None, None)
-LONGEST_REMEMBERED = 2048
+_LONGEST_REMEMBERED = 2048
 
 
 class Early(NamedTuple):
@@ -75,6 +75,7 @@ class Half:
         shown: number and time of the packet that first showed that there are bytes beyond `next`, by
             its acknowledgement or its FIN.
         recent: the last two chunks passed on, to compare repetitions with.
+        gathered: chunks that were passed on and wait for more, to be heard together.
     """
 
     __slots__ = (
@@ -86,6 +87,7 @@ class Half:
         "end_needs",
         "ended",
         "first",
+        "gathered",
         "next",
         "opens",
         "recent",
@@ -112,11 +114,12 @@ class Half:
         self.ended = False
         self.shown = (0, 0)
         self.recent: tuple[Chunk | None, Chunk | None] = _NONE
+        self.gathered: list[Chunk] = []
 
     def offset(self, sequence: int) -> int:
         """Return the offset that a sequence number means: the nearest one to the next byte."""
         ahead = sequence - self.sequence & MASK
-        return self.next + (ahead if ahead < _HALF_CIRCLE else ahead - MASK - 1)
+        return self.next + (ahead if ahead < HALF_CIRCLE else ahead - MASK - 1)
 
     def acknowledge(self, sequence: int, packet: int, time_ns: int) -> None:
         """Know from a packet that everything before a sequence number was sent, and received."""
@@ -159,6 +162,11 @@ class Half:
             self._insert(at, piece.between(start, end))
         return same
 
+    @property
+    def waits(self) -> bool:
+        """Return whether something waits, or is known to be missing."""
+        return bool(self.early) or self.acked > self.next or (self.end is not None and not self.ended)
+
     def ready(self) -> bool:
         """Return whether the next bytes, or the end, are here."""
         if self.early:
@@ -172,7 +180,7 @@ class Half:
             needs is not None
             and peer.seen
             and not peer.ended
-            and 0 < (needs - peer.sequence & MASK) < _HALF_CIRCLE
+            and 0 < (needs - peer.sequence & MASK) < HALF_CIRCLE
         )
 
     def take(self) -> list[Chunk | Gap | None]:
@@ -188,12 +196,24 @@ class Half:
         if piece.data:
             chunk = Chunk(piece.offset, piece.data, piece.packet, piece.time_ns)
             out.append(chunk)
-            if len(piece.data) <= LONGEST_REMEMBERED:
-                self.recent = (self.recent[1], chunk)
+            self.remember(chunk)
         if piece.cut:
             out.append(Gap(piece.offset + len(piece.data), piece.cut, piece.packet, piece.time_ns))
         self.move(piece.end)
         return out
+
+    def remember(self, chunk: Chunk) -> None:
+        """Remember what was passed on, to compare repetitions with, unless it is long."""
+        if len(chunk.data) <= _LONGEST_REMEMBERED:
+            self.recent = (self.recent[1], chunk)
+
+    def hand_out(self) -> list[Chunk]:
+        """Return what was gathered, and gather anew."""
+        gathered, self.gathered = self.gathered, []
+        short = (chunk for chunk in reversed(gathered) if len(chunk.data) <= _LONGEST_REMEMBERED)
+        for chunk in (*islice(short, 2),)[::-1]:
+            self.remember(chunk)
+        return gathered
 
     def move(self, offset: int) -> None:
         """Count everything before an offset as passed on."""
@@ -212,7 +232,7 @@ class Half:
         start, end = max(piece.offset, other.offset), min(piece.end, other.end)
         if start >= end or piece.needs is None or other.needs is None:
             return at + 1
-        if not 0 < (other.needs - piece.needs & MASK) < _HALF_CIRCLE:
+        if not 0 < (other.needs - piece.needs & MASK) < HALF_CIRCLE:
             return at + 1
         cuts = (other.offset, start, end, other.end)
         parts = [other.between(one, two) for one, two in pairwise(cuts) if one < two]

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mailtap.capture.decode import Decoder
-from mailtap.capture.evidence import FlowIndex
+from mailtap.capture.evidence import ByteIndex, FlowIndex
 from mailtap.capture.model import Direction, Gap, Leak, Segment, Span
 from mailtap.capture.pipeline import listen
 from mailtap.capture.reassembly import Reassembler
@@ -143,7 +143,7 @@ def streams(packets: Sequence[Packet]) -> Iterator[Stream]:
             continue
         connections[connection.number] = connection
         half = halves.setdefault((connection.number, direction), _Half())
-        index = indices.setdefault(connection.number, FlowIndex(connection.flow))
+        index = indices.setdefault(connection.number, FlowIndex(connection.flow, ByteIndex(), ByteIndex()))
         index.of(direction).add(item)
         # A hole keeps its room, so that offsets stay right; the tap refuses to answer over one.
         half.data += bytes(item.length) if isinstance(item, Gap) else item.data
