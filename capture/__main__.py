@@ -5,34 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from mailtap.capture import arguments
 from mailtap.capture.arguments import STDIN
-from mailtap.capture.backlog import Backlog
 from mailtap.capture.engine import Engine
-from mailtap.capture.interrupts import interruptible
-from mailtap.capture.keeping import Keeper
-from mailtap.capture.language import N_, explained
+from mailtap.capture.language import N_, Explained, explained
 from mailtap.capture.model import Field, Leak, Note
 from mailtap.capture.options import reader_language
-from mailtap.capture.pipeline import Listener, listen
+from mailtap.capture.pipeline import Listener
 from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter, TablePrinter
 from mailtap.capture.progress import Bar, Beside, is_long
 from mailtap.capture.report import printable
-from mailtap.capture.sinks import SinkError
-from mailtap.capture.sources import read
+from mailtap.capture.sources import handfuls
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from mailtap.capture.backlog import Backlog
+    from mailtap.capture.keeping import Keeper
     from mailtap.capture.language import Say
     from mailtap.capture.live import LiveCapture
-    from mailtap.capture.model import Mail, Packet
+    from mailtap.capture.model import Packet
     from mailtap.capture.printer import Printer
     from mailtap.capture.sources import Readable
 
@@ -94,9 +91,11 @@ class _Run:
             return USAGE
         try:
             if options.save is not None:
+                from mailtap.capture.keeping import Keeper  # noqa: PLC0415  # only when used
+
                 self._keeper = Keeper(options.save)
             code = self._live() if options.live else self._files()
-        except SinkError as error:
+        except Explained as error:  # a folder or a file in it cannot be written
             self._complain("{reason}", reason=explained(error, self._say))
             return USAGE
         if self._keeper is not None:
@@ -145,8 +144,12 @@ class _Run:
         """Tell what leaks in one file; return whether it could be read."""
         try:
             with self._source(name) as source:
-                printer = self._printer(name, source)
-                for item in listen(read(source), self._on_mail(name), logins_only=self._options.logins):
+                printer, listener = self._printer(name, source), self._listener(name)
+                for handful in handfuls(source):
+                    for item in listener.hear_together(handful):
+                        self._show(item, printer, name)
+                    printer.flush()
+                for item in listener.close():
                     self._show(item, printer, name)
         except BrokenPipeError:
             raise
@@ -188,13 +191,11 @@ class _Run:
             out, sys.stderr, self._say, heading, mask=options.mask, width=width, nothing=nothing
         )
 
-    def _listener(self) -> Listener:
-        return Listener(self._on_mail(_LIVE), logins_only=self._options.logins)
-
-    def _on_mail(self, name: str) -> Callable[[Mail], None] | None:
-        """Return what keeps the messages of a capture, if they are to be kept."""
+    def _listener(self, name: str) -> Listener:
+        """Return what listens to one capture, and hands its messages over if they are to be kept."""
         keeper = self._keeper
-        return None if keeper is None else lambda mail: keeper.keep_mail(mail, _capture_name(name))
+        keep = None if keeper is None else lambda mail: keeper.keep_mail(mail, _capture_name(name))
+        return Listener(keep, logins_only=self._options.logins)
 
     def _show(self, item: Leak | Note, printer: Printer, name: str) -> None:
         """Print a leak or a note, and the password that can be guessed from it; keep an attachment."""
@@ -211,7 +212,8 @@ class _Run:
 
     def _live(self) -> int:
         """Tell what leaks on the loopback interface until interrupted."""
-        from mailtap.capture.live import CaptureUnavailable, LiveCapture  # noqa: PLC0415  # slow to load
+        from mailtap.capture.backlog import Backlog  # noqa: PLC0415  # slow to load, all of these
+        from mailtap.capture.live import CaptureUnavailable, LiveCapture  # noqa: PLC0415
 
         packets = Backlog(_WAITING)
         options = self._options
@@ -240,11 +242,16 @@ class _Run:
 
     def _hear(self, packets: Backlog, capture: LiveCapture) -> None:
         """Tell what leaks in the packets that come, until interrupted, and then what was still waiting."""
-        printer, listener = self._printer(_LIVE), self._listener()
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # slow to load
+
+        from mailtap.capture.interrupts import interruptible  # noqa: PLC0415
+
+        printer, listener = self._printer(_LIVE), self._listener(_LIVE)
 
         def hear(some: Iterable[Packet]) -> None:
             for item in listener.hear(some):
                 self._show(item, printer, _LIVE)
+                printer.flush()
 
         with interruptible() as interrupted:  # no login is lost because Ctrl-C fell into the middle of it
             hear(packets.until(interrupted))

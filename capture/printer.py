@@ -39,12 +39,15 @@ class Printer(Protocol):
     def show(self, item: Leak | Note) -> None:
         """Print a leak or a note, or keep it for `end`."""
 
+    def flush(self) -> None:
+        """Let everything that was printed be seen: nothing more is to be shown for now."""
+
     def end(self) -> None:
         """Print what is left to print when a capture has ended."""
 
 
 class JsonPrinter:
-    """Prints one JSON object a line, at once."""
+    """Prints one JSON object a line."""
 
     def __init__(self, out: Out, file: str | None, *, mask: bool) -> None:
         """Name `file` in each object, where there is one."""
@@ -54,10 +57,15 @@ class JsonPrinter:
 
     def show(self, item: Leak | Note) -> None:
         """Print the object."""
-        print(json_line(to_json(item, self._file, mask=self._mask)), file=self._out, flush=True)
+        self._out.write(json_line(to_json(item, self._file, mask=self._mask)) + "\n")
+
+    def flush(self) -> None:
+        """Let the lines be seen."""
+        self._out.flush()
 
     def end(self) -> None:
-        """Print nothing: everything is out."""
+        """Let the last lines be seen."""
+        self._out.flush()
 
 
 class LinePrinter:
@@ -77,13 +85,19 @@ class LinePrinter:
         """Print the line."""
         if isinstance(item, Note):
             self._damaged = self._damaged or item.damage
+            self.flush()  # the two streams may lead to the same terminal
             print(sentence(item, self._say), file=self._aside, flush=True)
         else:
             self._leaks += 1
-            print(line(item, self._say, mask=self._mask), file=self._out, flush=True)
+            print(line(item, self._say, mask=self._mask), file=self._out)
+
+    def flush(self) -> None:
+        """Let the lines be seen."""
+        self._out.flush()
 
     def end(self) -> None:
         """Say so where nothing leaked."""
+        self.flush()
         if not self._leaks:
             print(self._say(UNREAD if self._damaged else self._nothing), file=self._aside, flush=True)
 
@@ -126,6 +140,9 @@ class TablePrinter:
         self._leaks.append(item)
         if len(self._leaks) >= _MOST_ROWS:
             self._table()
+
+    def flush(self) -> None:
+        """Print nothing: the table comes at the end."""
 
     def end(self) -> None:
         """Print table and notes."""

@@ -52,6 +52,7 @@ _UNSAFE_CATEGORIES = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"))
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\u180e\u180f")
 _SAFE = re.compile(r"[\x20-\x7e]*")
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+_FURTHER = ("authzid", "domain", "challenge", "source", "message")  # only where there is something to say
 _NANOSECONDS = 1_000_000_000  # an integer: a quotient of integers is rounded once only
 _WIDE = frozenset("WF")
 _LONGEST_PACKET_LIST = 3
@@ -84,7 +85,9 @@ def to_json(item: Leak | Note, file: str | None = None, *, mask: bool = False) -
         mask: whether passwords, tokens and digests are replaced by stars.
     """
     record = _note_object(item) if isinstance(item, Note) else _leak_object(item, mask=mask)
-    return record if file is None else {**record, "file": _whole(file)}
+    if file is not None:
+        record["file"] = _whole(file)
+    return record
 
 
 def json_line(record: dict[str, Any]) -> str:
@@ -98,35 +101,32 @@ def _json_escape(character: str) -> str:
 
 def _leak_object(leak: Leak, *, mask: bool) -> dict[str, Any]:
     evidence = leak.evidence
-    further: dict[str, str | int | None] = {
-        "authzid": leak.authzid,
-        "domain": leak.domain,
-        "challenge": leak.challenge,
-        "source": leak.source,
-        "message": leak.message,
-    }
-    if leak.attachment is not None:
-        further |= {
-            "filename": leak.attachment.filename,
-            "content_type": leak.attachment.content_type,
-            "size": len(leak.attachment.content),
-            "sha256": leak.attachment.sha256,
-        }
-    return {
-        "field": str(leak.field),
+    flow = evidence.flow
+    record: dict[str, Any] = {
+        "field": leak.field.value,
         "value": STARS if mask and leak.field in SECRETS else _whole(leak.value.reveal()),
-        "protocol": str(leak.protocol),
+        "protocol": leak.protocol.value,
         "mechanism": _whole(leak.mechanism),
         "username": _whole(leak.username),
         "accepted": leak.accepted,
-        **{key: _whole(value) for key, value in further.items() if value is not None},
-        **({"guessed": True} if leak.guessed else {}),
-        "flow": evidence.flow.number,
-        "client": str(evidence.flow.client),
-        "server": str(evidence.flow.server),
-        "packets": list(evidence.packets),
-        "time": evidence.time_ns / _NANOSECONDS,
     }
+    for name in _FURTHER:
+        value = getattr(leak, name)
+        if value is not None:
+            record[name] = _whole(value)
+    if leak.attachment is not None:
+        record["filename"] = _whole(leak.attachment.filename)
+        record["content_type"] = _whole(leak.attachment.content_type)
+        record["size"] = len(leak.attachment.content)
+        record["sha256"] = leak.attachment.sha256
+    if leak.guessed:
+        record["guessed"] = True
+    record["flow"] = flow.number
+    record["client"] = str(flow.client)
+    record["server"] = str(flow.server)
+    record["packets"] = list(evidence.packets)
+    record["time"] = evidence.time_ns / _NANOSECONDS
+    return record
 
 
 def _note_object(note: Note) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _note_object(note: Note) -> dict[str, Any]:
 
 def _whole(value: Any) -> Any:  # noqa: ANN401  # text is made whole, all else passes through
     """Return text that UTF-8 can encode: a lone surrogate becomes an escape."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
