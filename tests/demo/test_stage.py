@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -24,18 +25,30 @@ if TYPE_CHECKING:
 
 HOST = Lab(Rung.HOST_LOOPBACK, real_ports=False)
 SERVICES = BY_NAME["plain"].services
+# Seconds to wait for whoever has a port in passing.
+PATIENCE = 10.0
 
 
 @pytest.fixture
 def hold() -> Iterator[Callable[[int], None]]:
-    """Hold a port of this machine, where nobody else does."""
+    """Hold a port of this machine.
+
+    Another test may have it in passing and let it go before this one is done: waited for. Who keeps
+    it through all the patience (a server of this machine) does this one's work.
+    """
     with ExitStack() as stack:
 
         def hold(port: int) -> None:
-            try:
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                return  # somebody else does: as good
+            end = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                except OSError:
+                    if time.monotonic() > end:
+                        return
+                    time.sleep(0.05)
+                else:
+                    return
 
         yield hold
 
