@@ -144,14 +144,16 @@ class Decoder:
     @property
     def found_tcp(self) -> bool:
         """Whether any packet carried TCP."""
-        return bool(self._ends)
+        return bool(self._ends or self._ignored)
 
     def ignore(self, ends: tuple[Endpoint, Endpoint]) -> None:
         """Pass over what two endpoints send each other, until one of them begins or ends a connection."""
         if len(self._ignored) >= _MOST_ENDS:
             self._ignored.clear()
         key = ends_of(*ends)
-        self._ignored |= {key, turned(key)}
+        for each in (key, turned(key)):
+            self._ignored.add(each)
+            self._ends.pop(each, None)  # who begins or ends a connection there is named, and so heard, anew
 
     def _heed(self, ends: bytes) -> None:
         """Hear again what was ignored, both directions of it."""

@@ -163,6 +163,17 @@ def test_a_flow_that_is_no_mail_is_ignored_within_a_handful() -> None:
     assert listener._ears == {}
 
 
+def test_a_login_over_the_ports_of_an_ignored_flow_is_heard() -> None:
+    server = Endpoint("192.0.2.1", 9999)
+    turns = [("C", bytes(1400)), ("S", b"\x99" * 1400)] * 100
+    other = wire.conversation(turns, server=server, fin=False)
+    login = [("S", b"+OK\r\n"), ("C", b"USER bob\r\n"), ("S", b"+OK\r\n"), ("C", b"PASS hunter2\r\n")]
+    again = wire.conversation(login, server=server, client_isn=9_000_000, server_isn=90_000_000)
+    packets = wire.renumber(other + again)
+    for told in (list(listen(packets)), together([packets])):
+        assert [leak.value.reveal() for leak in told if isinstance(leak, Leak)] == ["bob", "hunter2"]
+
+
 # --- one dialogue --------------------------------------------------------------------------------------
 
 
