@@ -41,17 +41,34 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _postponed(waiting: list[int], handle: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Handle interrupts so in the block, and send those that wait again at its end."""
+    """Handle interrupts so in the block, and send those that wait again at its end.
+
+    Handlers can only be exchanged one by one, and an interrupt may come between any two of them. One that is
+    not put back for that reason passes on all that comes to the one that was there before.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread is ever interrupted
         return
     # A handler that was not set from Python could not be put back.
     handlers = {number: handler for number in _NUMBERS if (handler := signal.getsignal(number)) is not None}
-    for number in handlers:
-        signal.signal(number, handle)
+    over = False
+
+    def handle_or_pass_on(number: int, frame: FrameType | None) -> None:
+        before = handlers[signal.Signals(number)]
+        if not over:
+            handle(number, frame)
+        elif callable(before):
+            before(number, frame)
+        else:  # the system's own
+            signal.signal(number, before)
+            signal.raise_signal(number)
+
     try:
+        for number in handlers:
+            signal.signal(number, handle_or_pass_on)
         yield
     finally:
+        over = True
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for number in waiting:

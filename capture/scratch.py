@@ -16,12 +16,20 @@ if TYPE_CHECKING:
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """Give a new folder for this user only, and remove it with all that is in it at the end."""
-    with undisturbed():
-        folder = tempfile.TemporaryDirectory(prefix="mailtap-")
+    folder: tempfile.TemporaryDirectory[str] | None = None
     try:
-        yield Path(folder.name)
+        try:
+            with undisturbed():
+                folder = tempfile.TemporaryDirectory(prefix="mailtap-")
+            yield Path(folder.name)
+        finally:
+            _remove(folder)
     finally:
-        # An interrupt just before this leaves it to the folder's own finalizer, which needs no more than
-        # that nobody holds the folder any longer.
-        with undisturbed():
+        _remove(folder)  # an interrupt may have come when the first was about to begin
+
+
+def _remove(folder: tempfile.TemporaryDirectory[str] | None) -> None:
+    """Remove a folder, if it was made at all and is still there."""
+    with undisturbed():
+        if folder is not None:
             folder.cleanup()

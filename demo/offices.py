@@ -109,22 +109,30 @@ def open_servers(
             tuple(services.values()), accounts=accounts, certificates=certificates, forward=forward
         )
         try:
-            with undisturbed():  # OpenSSL takes the key from a file, which no interrupt may leave behind
-                servers.start()
-            break
-        except PortTaken as taken:
-            if lab.real_ports:
-                raise
-            if taken.port in wanted:
-                remarks += (remark(taken),)
-            services = {
-                key: replace(service, port=next(instead[key])) if service.port == taken.port else service
-                for key, service in services.items()
-            }
+            taken = _start(servers)
+            if taken is None:
+                yield servers, services, remarks
+                return
+        finally:
+            servers.stop()
+        if lab.real_ports:
+            raise taken
+        if taken.port in wanted:
+            remarks += (remark(taken),)
+        services = {
+            key: replace(service, port=next(instead[key])) if service.port == taken.port else service
+            for key, service in services.items()
+        }
+
+
+def _start(servers: ToyServers) -> PortTaken | None:
+    """Start servers, or return which of their ports is taken."""
     try:
-        yield servers, services, remarks
-    finally:
-        servers.stop()
+        with undisturbed():  # OpenSSL takes the key from a file, which no interrupt may leave behind
+            servers.start()
+    except PortTaken as taken:
+        return taken
+    return None
 
 
 def _residents(scenario: Scenario, host: str) -> tuple[Person, ...]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture.scratch import scratch_folder
 from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo.crew import Crew, Fell
 from mailtap.demo.network.rungs import Rung
@@ -13,6 +16,7 @@ from mailtap.demo.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from mailtap.demo.lab import Lab
     from mailtap.demo.scenarios import Scenario
@@ -72,7 +76,9 @@ class Survey:
     def _results(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[int, Surveyed | Fell]]:
         if self.rung in APART:
             size = max(_FEWEST, os.cpu_count() or 1)
-            yield from Crew(scenarios, self._prepare, size).results()
+            # A process that is killed can remove nothing: what it leaves lies here, and goes with it.
+            with scratch_folder() as folder:
+                yield from Crew(scenarios, partial(self._prepare_apart, folder), size).results()
             return
         do = self._prepare()
         for number, scenario in enumerate(scenarios):
@@ -80,6 +86,11 @@ class Survey:
                 yield number, do(scenario)
             except Exception as error:  # noqa: BLE001  # one row that fails must not stop the others
                 yield number, Fell(f"{type(error).__name__}: {error}")
+
+    def _prepare_apart(self, folder: Path) -> Callable[[Scenario], Surveyed]:
+        """Do the same in a process of its own, with all that it leaves for a while in that folder."""
+        tempfile.tempdir = str(folder)
+        return self._prepare()
 
     def _prepare(self) -> Callable[[Scenario], Surveyed]:
         """Enter the lab, and return what runs a row in it."""

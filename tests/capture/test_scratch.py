@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import tempfile
 import threading
 from typing import TYPE_CHECKING
@@ -13,6 +15,9 @@ from mailtap.capture import scratch
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
+
+    from _typeshed import TraceFunction
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +68,56 @@ def test_another_thread_may_use_it(home: Path) -> None:
     thread.join(10)
     assert seen == [True]
     assert list(home.iterdir()) == []
+
+
+def opcodes(last: int = 0) -> int:
+    """Make a folder and remove it, interrupted at one step of Python; return at which step it ended.
+
+    Args:
+        last: at which step the interrupt comes; 0 for never.
+    """
+    steps = 0
+
+    def step(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            steps += 1
+            if steps == last:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGTERM)
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        with scratch.scratch_folder() as folder:
+            (folder / "file").touch()
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_at_any_step_of_its_life_leaves_nothing(home: Path) -> None:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
+    term = signal.signal(signal.SIGTERM, interrupt)
+    gc.disable()  # what only the collector would clear away is left behind
+    try:
+        for last in range(1, opcodes() + 1):
+            with pytest.raises(KeyboardInterrupt):
+                opcodes(last)
+            assert list(home.iterdir()) == [], last
+            # Whichever handlers are in place, no later interrupt is lost.
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+    finally:
+        gc.enable()
+        signal.signal(signal.SIGTERM, term)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

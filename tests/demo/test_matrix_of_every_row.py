@@ -22,6 +22,8 @@ from mailtap.demo.telling import matrix, sheets
 from mailtap.demo.telling.reader import Reader
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mailtap.demo.outcome import Outcome
 
 NAMES = [scenario.name for scenario in SCENARIOS]
@@ -225,13 +227,17 @@ def test_one_failing_row_does_not_stop_the_others(
     assert bad["leaked"] == {}
 
 
-def test_a_process_that_dies_takes_one_row_with_it(working_rungs: dict[str, str]) -> None:
+def test_a_process_that_dies_takes_one_row_with_it_and_leaves_nothing(
+    working_rungs: dict[str, str], tmp_path: Path
+) -> None:
     if working_rungs["private-network"]:
         pytest.skip(f"no private network here: {working_rungs['private-network']}")
-    told = lessons.tell_with(TROUBLE.format(trouble="os._exit(9)"), "matrix", "--no-witness")
+    trouble = TROUBLE.format(trouble="stage.Journey.travel = lambda *_: os._exit(9)")
+    told = lessons.tell_with(trouble, "matrix", "--no-witness", TMPDIR=str(tmp_path))
     assert told.code == 1
     assert "has died" in told.out
     assert told.out.count("NOT AS EXPECTED") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_one_summary_for_each_row_in_their_order() -> None:

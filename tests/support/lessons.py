@@ -59,13 +59,13 @@ def tell(*arguments: str | Path, **changes: str) -> Told:
     return Told(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def tell_with(program: str, *arguments: str | Path) -> Told:
-    """Run a lesson after a few lines of Python that change something first."""
+def tell_with(program: str, *arguments: str | Path, **changes: str) -> Told:
+    """Run a lesson after a few lines of Python that change something first, in a changed environment."""
     code = f"{program}\nimport sys\nfrom mailtap.demo.__main__ import main\nsys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
-        env=environment(),
+        env=environment(**changes),
         timeout=TIMEOUT,
         check=False,
     )
