@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     FOLDER.mkdir(parents=True, exist_ok=True)
     settings = Settings(sizes=tuple(sorted(options.sizes)), rounds=options.rounds, seed=options.seed)
+    if not options.dry_run:
+        settings = replace(settings, plot=page.PAGE.with_suffix(".svg"))
     for name in options.sections or SECTIONS:
         text = import_module(SECTIONS[name].module).measure(settings)
         print(text)

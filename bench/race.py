@@ -63,7 +63,7 @@ def measure(settings: Settings) -> str:
         _report(f"{_LOOPBACK_SIZE} MB of loopback, segments of 64 KB", loopback, race(loopback, settings))
     )
     chart.draw(
-        page.PAGE.with_suffix(".svg"),
+        settings.plot,
         [(result.rival.name, size, result.seconds, result.memory) for size, result in points],
     )
     parts.append("![Time and memory against size](performance.svg)")

@@ -21,9 +21,11 @@ class Settings:
         rounds: how often each measurement is repeated; tables show medians.
         seed: captures of one seed and size are the same bytes everywhere.
         folder: where a run keeps its files; it exists.
+        plot: where the plot of time and memory is written.
     """
 
     sizes: tuple[int, ...] = SIZES
     rounds: int = 3
     seed: int = 1
     folder: Path = FOLDER
+    plot: Path = FOLDER / "performance.svg"
