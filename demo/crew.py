@@ -107,13 +107,17 @@ class Crew(Generic[Job, Result]):
         while True:
             try:
                 number = office.recv()
-            except EOFError:
+            except (EOFError, ConnectionError):  # the latter where the last result was never fetched
                 return
             try:
                 do = do or self._prepare()
-                office.send(do(self._jobs[number]))
+                result: Result | Fell = do(self._jobs[number])
             except Exception as error:  # noqa: BLE001  # one job that fails must not stop the others
-                office.send(Fell(f"{type(error).__name__}: {error}"))
+                result = Fell(f"{type(error).__name__}: {error}")
+            try:
+                office.send(result)
+            except ConnectionError:  # nobody waits for it any more
+                return
 
     def _dismiss(self) -> None:
         for connection in self._workers:

@@ -17,7 +17,7 @@ from mailtap.demo.testing.needles import needles
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from mailtap.capture.model import Conversation, Endpoint, Evidence, Flow, Packet
+    from mailtap.capture.model import Conversation, Evidence, Flow, Packet
     from mailtap.capture.wire.connection import Connection
 
 
@@ -70,12 +70,12 @@ class Hearing:
         packets: what was heard, the canaries too.
     """
 
-    def __init__(self, packets: Sequence[Packet], canaries: Collection[Endpoint] = ()) -> None:
+    def __init__(self, packets: Sequence[Packet], canaries: Collection[Flow] = ()) -> None:
         """Take a recording.
 
         Args:
             packets: a whole capture.
-            canaries: the client's side of connections that are not the client's under test.
+            canaries: the connections in it that are not the client's under test.
         """
         self.packets = tuple(packets)
         self._canaries = frozenset(canaries)
@@ -83,19 +83,19 @@ class Hearing:
     @cached_property
     def streams(self) -> tuple[Stream, ...]:
         """Both directions of each connection that carried bytes, in the order in which they began."""
-        return tuple(each for each in streams(self.packets) if each.flow.client not in self._canaries)
+        return tuple(each for each in streams(self.packets) if each.flow not in self._canaries)
 
     @cached_property
     def leaks(self) -> tuple[Leak, ...]:
         """What leaked, in the order seen."""
         heard = [item for item in listen(self.packets) if isinstance(item, Leak)]
-        return tuple(leak for leak in heard if leak.evidence.flow.client not in self._canaries)
+        return tuple(leak for leak in heard if leak.evidence.flow not in self._canaries)
 
     @cached_property
     def conversations(self) -> tuple[Conversation, ...]:
         """Who said what on each connection, and where it leaked."""
         talks = transcribe(self.packets, self.leaks)
-        return tuple(talk for talk in talks if talk.flow.client not in self._canaries)
+        return tuple(talk for talk in talks if talk.flow not in self._canaries)
 
     @cached_property
     def flows(self) -> tuple[Flow, ...]:

@@ -14,7 +14,7 @@ from mailtap.demo.network.relay import Relay
 from mailtap.demo.network.tap import Tap
 from mailtap.demo.testing import canary
 from mailtap.demo.testing.errors import NothingHeard, PacketsDropped, TapDeaf, TapUnavailable
-from mailtap.demo.testing.hearing import Hearing
+from mailtap.demo.testing.hearing import Hearing, streams
 from mailtap.servers import ToyServers
 from mailtap.servers.confidant import tell_nobody
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from mailtap.demo.testing.canary import Canary
+    from mailtap.capture.model import Flow
     from mailtap.servers import Account, LabCertificates, Mailbox, Service
 
 
@@ -77,7 +77,7 @@ class Wire:
             host=host,
             confidant=confidant,
         )
-        self._canaries: list[Canary] = []
+        self._canaries: frozenset[Flow] = frozenset()
         self._tap: Tap | None = None
         self._stack = ExitStack()
         self._last: Hearing | None = None
@@ -113,7 +113,7 @@ class Wire:
             raise TapDeaf(f"{recording.problem} So silence proves nothing.")
         packets = self._notebook.join(recording.packets)
         if self._last is None or len(self._last.packets) != len(packets):
-            self._last = Hearing(packets, [planted.endpoint for planted in self._canaries])
+            self._last = Hearing(packets, self._canaries)
         if not all(stream.whole for stream in self._last.streams):
             raise PacketsDropped("Bytes are missing from what the tap heard, so silence proves nothing.")
         if not (empty or self._last.flows):
@@ -154,9 +154,12 @@ class Wire:
 
     def _plant(self) -> None:
         """Say something in clear on each port, and hear it."""
-        for name, service in self.services.items():
-            token = f"canary{secrets.token_hex(8)}"
-            self._canaries.append(canary.plant(service, self.endpoints[name], token))
+        planted = [
+            canary.plant(service, self.endpoints[name], f"canary{secrets.token_hex(8)}")
+            for name, service in self.services.items()
+        ]
         assert self._tap is not None  # noqa: S101  # set just before
         recording = self._tap.so_far()
-        canary.check(self._canaries, recording.packets)
+        canary.check(planted, recording.packets)
+        # Nobody else has spoken yet. Their ports would not tell: the client may be given one of them.
+        self._canaries = frozenset(stream.flow for stream in streams(recording.packets))

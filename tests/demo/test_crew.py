@@ -75,6 +75,35 @@ def test_what_fails_does_not_stop_the_others(jobs: list[str], reasons: dict[int,
             assert found[number][0] == job
 
 
+LEFT = """
+import os, signal, sys, time
+from mailtap.demo.crew import Crew
+def prepare():
+    def leave(*_):
+        pass  # as a process does that is in the middle of what must not be interrupted
+    signal.signal(signal.SIGTERM, leave)
+    def do(job):
+        if job:
+            time.sleep(job)
+        return job
+    return do
+results = Crew([0, 0.5, 0.5], prepare, 3).results()
+print(next(results))
+results.close()
+"""
+
+
+def test_who_is_left_in_the_middle_of_a_job_ends_without_a_word() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LEFT],
+        capture_output=True,
+        timeout=lessons.TIMEOUT,
+        check=False,
+        env=lessons.environment(),
+    )
+    assert (ran.returncode, ran.stdout.decode(), ran.stderr.decode()) == (0, "(0, 0)\n", "")
+
+
 def test_a_process_that_cannot_be_prepared_says_so_for_each_job() -> None:
     found, _ = done(["a", "b"], 1, prepare="raise OSError('no network')")
     assert set(found.values()) == {"OSError: no network"}

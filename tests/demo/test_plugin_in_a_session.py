@@ -332,6 +332,40 @@ def test_it(mail_tap, mail_account, mail_tls_context):
     result.assert_outcomes(passed=1)
 
 
+def test_a_client_that_is_given_a_port_of_the_taps_own_check(project):
+    result = run(
+        project,
+        """
+import socket
+from mailtap.demo.testing import canary
+from mailtap.demo.testing.hearing import streams
+
+def connect(address, port=0):
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.settimeout(10)
+    client.bind(("127.0.0.1", port))
+    client.connect(address)
+    return client
+
+@pytest.fixture
+def reusable(monkeypatch):
+    monkeypatch.setattr(canary.socket, "create_connection", lambda address, _: connect(address))
+
+def test_it(reusable, mail_tap, mail_account):
+    [port] = {s.flow.client.port for s in streams(mail_tap.packets) if s.flow.server.port == mail_tap.smtp.port}
+    assert mail_tap.sessions == 0
+    with connect((mail_tap.pop3.host, mail_tap.pop3.port), port) as client, client.makefile("rb") as replies:
+        replies.readline()
+        client.sendall(f"USER {mail_account.password}\\r\\n".encode())
+        replies.readline()
+    assert mail_tap.sessions == mail_tap.pop3.sessions == 1
+    assert mail_account.password in mail_tap
+""",
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_parallel_runs(project):
     project.makepyfile(
         """
