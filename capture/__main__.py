@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,7 +13,7 @@ from mailtap.capture import arguments
 from mailtap.capture.arguments import STDIN
 from mailtap.capture.engine import Engine
 from mailtap.capture.language import N_, Explained, explained
-from mailtap.capture.model import Field, Leak, Note
+from mailtap.capture.model import Leak, Note
 from mailtap.capture.options import reader_language
 from mailtap.capture.pipeline import Listener
 from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter, TablePrinter
@@ -23,7 +23,7 @@ from mailtap.capture.sources import handfuls
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mailtap.capture.backlog import Backlog
     from mailtap.capture.keeping import Keeper
@@ -78,8 +78,8 @@ class _Run:
         self._options = options
         self._say = say
         self._damage = False
-        self._words: Callable[[], Iterable[str]] | None = None
         self._keeper: Keeper | None = None
+        self._open = ExitStack()  # what has to be closed however the run ends
 
     def run(self) -> int:
         """Do what was asked, and return the exit code."""
@@ -87,15 +87,18 @@ class _Run:
         if problem := arguments.problem(options):
             self._complain(problem)
             return USAGE
-        if options.guess and not self._load_words():
-            return USAGE
         try:
+            if options.guess and options.wordlist is not None:
+                from mailtap.capture.guess import read_words  # noqa: PLC0415  # only when used
+
+                next(read_words(options.wordlist), None)  # whether it can be read
             if options.save is not None:
                 from mailtap.capture.keeping import Keeper  # noqa: PLC0415  # only when used
 
                 self._keeper = Keeper(options.save)
-            code = self._live() if options.live else self._files()
-        except Explained as error:  # a folder or a file in it cannot be written
+            with self._open:
+                code = self._live() if options.live else self._files()
+        except Explained as error:  # a word list cannot be read; a folder or a file in it cannot be written
             self._complain("{reason}", reason=explained(error, self._say))
             return USAGE
         if self._keeper is not None:
@@ -122,23 +125,6 @@ class _Run:
 
         codes = set(tell(self._options))
         return next((code for code in (INTERRUPTED, USAGE, DAMAGED) if code in codes), max(map(abs, codes)))
-
-    def _load_words(self) -> bool:
-        """Prepare the words to guess with; return whether there are any."""
-        from mailtap.capture import guess  # noqa: PLC0415  # only when used
-
-        path = self._options.wordlist
-        if path is None:
-            self._words = guess.bundled_words
-            return True
-        try:
-            next(iter(guess.read_words(path)), None)
-        except guess.WordListError as error:
-            self._complain("{reason}", reason=explained(error, self._say))
-            return False
-        # Read again for each digest: a word list may be larger than memory.
-        self._words = lambda: guess.read_words(path)
-        return True
 
     def _file(self, name: str) -> bool:
         """Tell what leaks in one file; return whether it could be read."""
@@ -168,25 +154,51 @@ class _Run:
             return
         # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
         with Path(name).open("rb", buffering=0) as file:
-            # Lines that come as they are heard show themselves that something goes on.
-            lines = self._options.json and sys.stdout.isatty()
-            if lines or not (sys.stderr.isatty() and is_long(file)):
-                yield file
-            else:
+            if self._watched() and is_long(file):
                 with Bar(file, printable(Path(name).name)) as bar:
                     yield bar
+            else:
+                yield file
+
+    def _watched(self) -> bool:
+        """Return whether somebody watches who is to see that something goes on."""
+        # Lines that come as they are heard show that themselves.
+        lines = self._options.json and sys.stdout.isatty()
+        return sys.stderr.isatty() and not lines
 
     def _printer(self, name: str, source: Readable | None = None) -> Printer:
         """Return what prints the leaks of one file; of a stream, they are printed as they come."""
         options = self._options
+        streaming = name == STDIN or options.live
         if options.json:
-            return JsonPrinter(sys.stdout, None if options.live else name, mask=options.mask)
-        nothing = NO_LOGIN if options.logins else NOTHING
-        if name == STDIN or options.live:
-            return LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask, nothing=nothing)
+            printer: Printer = JsonPrinter(sys.stdout, None if options.live else name, mask=options.mask)
+        elif streaming:
+            nothing = NO_LOGIN if options.logins else NOTHING
+            printer = LinePrinter(sys.stdout, sys.stderr, self._say, mask=options.mask, nothing=nothing)
+        else:
+            printer = self._table(name, source)
+        if not options.guess:
+            return printer
+        from mailtap.capture.guessing import GuessingPrinter, Manner  # noqa: PLC0415  # only when used
+
+        manner = Manner(
+            options.wordlist,
+            at_once=streaming,
+            patient=not options.live,
+            say=self._say if self._watched() and not streaming else None,
+            share=options.jobs,
+        )
+        guessing = GuessingPrinter(printer, manner)
+        self._open.callback(guessing.close)
+        return guessing
+
+    def _table(self, name: str, source: Readable | None) -> TablePrinter:
+        """Return what prints the leaks of one file as a table."""
+        options = self._options
         heading = f"== {printable(name)}" if len(options.files) > 1 else ""
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
         out = Beside(sys.stdout, source) if isinstance(source, Bar) and sys.stdout.isatty() else sys.stdout
+        nothing = NO_LOGIN if options.logins else NOTHING
         return TablePrinter(
             out, sys.stderr, self._say, heading, mask=options.mask, width=width, nothing=nothing
         )
@@ -198,17 +210,12 @@ class _Run:
         return Listener(keep, logins_only=self._options.logins)
 
     def _show(self, item: Leak | Note, printer: Printer, name: str) -> None:
-        """Print a leak or a note, and the password that can be guessed from it; keep an attachment."""
+        """Print a leak or a note; keep an attachment."""
         printer.show(item)
         if self._keeper is not None and isinstance(item, Leak):
             self._keeper.keep_attachment(item, _capture_name(name))
         if isinstance(item, Note):
             self._damage = self._damage or item.damage
-        elif item.field is Field.DIGEST and self._words is not None:
-            from mailtap.capture.guess import candidates, guess  # noqa: PLC0415  # only when used
-
-            if (password := guess(item, candidates(self._words(), item.username))) is not None:
-                printer.show(password)
 
     def _live(self) -> int:
         """Tell what leaks on the loopback interface until interrupted."""

@@ -42,6 +42,11 @@ class WordListError(Explained):
     """A word list could not be read; the message says why and what to do."""
 
 
+def guessable(leak: Leak) -> bool:
+    """Return whether a leak is a digest of which the password can be guessed here: APOP or CRAM-MD5."""
+    return leak.field is Field.DIGEST and leak.challenge is not None and leak.mechanism in _MECHANISMS
+
+
 def guess(leak: Leak, words: Iterable[str]) -> Leak | None:
     """Return the password behind a leaked digest as a leak of its own, or None.
 
@@ -49,13 +54,16 @@ def guess(leak: Leak, words: Iterable[str]) -> Leak | None:
         leak: a digest with its mechanism and challenge; anything else cannot be guessed.
         words: the passwords to try, in this order, as they are.
     """
-    if leak.field is not Field.DIGEST or leak.challenge is None:
+    if not guessable(leak):
         return None
-    password, _ = find(leak.mechanism or "", _octets(leak.challenge), leak.value.reveal(), words)
-    if password is None:
-        return None
+    password, _ = find(leak.mechanism or "", octets(leak.challenge or ""), leak.value.reveal(), words)
+    return None if password is None else guessed(leak, password)
+
+
+def guessed(digest: Leak, password: str) -> Leak:
+    """Return the password behind a leaked digest as a leak of its own."""
     text = password.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return replace(leak, field=Field.PASSWORD, value=Secret(text), guessed=True)
+    return replace(digest, field=Field.PASSWORD, value=Secret(text), guessed=True)
 
 
 def find(mechanism: str, challenge: bytes, digest: str, words: Iterable[str]) -> tuple[str | None, int]:
@@ -93,6 +101,15 @@ def candidates(words: Iterable[str], username: str | None = None) -> Iterator[st
         for spelling in dict.fromkeys((word, word.capitalize(), word.upper())):
             for ending in _ENDINGS:
                 yield spelling + ending
+
+
+def octets(challenge: str) -> bytes:
+    r"""Return a challenge's bytes; escapes such as `\xe9` that the listener wrote become bytes again."""
+    return re.sub(
+        rb"\\x([0-9a-f]{2})",
+        lambda escape: bytes.fromhex(escape[1].decode()),
+        challenge.encode("utf-8", "replace"),
+    )
 
 
 def bundled_words() -> tuple[str, ...]:
@@ -170,12 +187,3 @@ _MECHANISMS = {"APOP": _apop, "CRAM-MD5": _cram_md5}
 def _names(username: str | None) -> Iterable[str]:
     """Return a user name as the words to try: whole, and without its domain."""
     return dict.fromkeys(name for name in (username, (username or "").partition("@")[0]) if name)
-
-
-def _octets(challenge: str) -> bytes:
-    r"""Return a challenge's bytes; escapes such as `\xe9` that the listener wrote become bytes again."""
-    return re.sub(
-        rb"\\x([0-9a-f]{2})",
-        lambda escape: bytes.fromhex(escape[1].decode()),
-        challenge.encode("utf-8", "replace"),
-    )

@@ -51,7 +51,8 @@ def _passed_on(options: Namespace) -> list[str]:
         "--mask": options.mask,
         "--no-guess": not options.guess,
     }
-    values = {"--lang": options.lang, "--wordlist": options.wordlist}
+    # That others read files, too, tells each how many processors are its own.
+    values = {"--lang": options.lang, "--wordlist": options.wordlist, "--jobs": options.jobs}
     given = [flag for flag, wanted in flags.items() if wanted]
     return given + [f"{name}={value}" for name, value in values.items() if value is not None]
 

@@ -137,7 +137,7 @@ class TablePrinter:
             self._damaged = self._damaged or item.damage
             self._notes.append(sentence(item, self._say))
             return
-        self._leaks.append(item)
+        self._leaks.insert(self._place(item) if item.guessed else len(self._leaks), item)
         if len(self._leaks) >= _MOST_ROWS:
             self._table()
 
@@ -152,6 +152,12 @@ class TablePrinter:
         for stream in _apart(self._out, self._aside) if self._notes else ():
             print("\n".join(self._notes), file=stream, flush=True)
         self._out.flush()
+
+    def _place(self, password: Leak) -> int:
+        """Return where a guessed password belongs: behind its digest, if that was not printed yet."""
+        places = range(len(self._leaks))
+        same = (at + 1 for at in places if self._leaks[at].evidence == password.evidence)
+        return max(same, default=len(self._leaks))
 
     def _table(self) -> None:
         """Print the connections and what leaked on each, as far as it is known."""

@@ -1,4 +1,4 @@
-"""Shows on a terminal how far a long capture file has been read (rich)."""
+"""Shows on a terminal how far something has come that takes long (rich)."""
 
 from __future__ import annotations
 
@@ -44,19 +44,17 @@ class Beside:
         return self._stream.fileno()
 
 
-class Bar:
-    """A bar on standard error that moves on as a file is read, and is gone at the end."""
+class Gauge:
+    """A bar on standard error that shows how much is done, and is gone at the end."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        """Prepare to read `file`, which is called `name`."""
-        self._file = file
+    def __init__(self, name: str, size: int) -> None:
+        """Prepare for something that is called `name`, and done at `size`."""
         self._name = name
-        self._size = os.fstat(file.fileno()).st_size
-        self._read = self._shown = 0
+        self._size = size
         self._progress: Progress | None = None
 
     def __enter__(self) -> Self:
-        from rich.console import Console  # noqa: PLC0415  # a tenth of a second, for long files only
+        from rich.console import Console  # noqa: PLC0415  # a tenth of a second, for what takes long only
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn  # noqa: PLC0415
 
         self._progress = Progress(
@@ -77,17 +75,32 @@ class Bar:
     ) -> None:
         self.hide()
 
-    def read(self, size: int, /) -> bytes:
-        """Read from the file, and show how far it is."""
-        data = self._file.read(size)
-        self._read += len(data)
-        if self._progress is not None and (self._read - self._shown) * _STEPS >= self._size:
-            self._shown = self._read
+    def show(self, done: int) -> None:
+        """Show that so much is done."""
+        if self._progress is not None:
             self._progress.start()
-            self._progress.update(self._progress.task_ids[0], completed=self._read, refresh=True)
-        return data
+            self._progress.update(self._progress.task_ids[0], completed=done, refresh=True)
 
     def hide(self) -> None:
         """Take the bar away, so that something else can be written; the next step brings it back."""
         if self._progress is not None:
             self._progress.stop()
+
+
+class Bar(Gauge):
+    """A bar that moves on as a file is read."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        """Prepare to read `file`, which is called `name`."""
+        super().__init__(name, os.fstat(file.fileno()).st_size)
+        self._file = file
+        self._read = self._shown = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Read from the file, and show how far it is."""
+        data = self._file.read(size)
+        self._read += len(data)
+        if (self._read - self._shown) * _STEPS >= self._size:
+            self._shown = self._read
+            self.show(self._read)
+        return data

@@ -276,13 +276,105 @@ def test_the_bundled_list_has_the_commonest_passwords(
     assert "password (guessed)" in capsys.readouterr().out
 
 
+def test_a_guessed_password_stands_below_its_digest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "both.pcap"
+    path.write_bytes(wire.pcap(after_a_digest("password")))
+    assert main(["--lang", "en", str(path)]) == 0
+    cells = [line.split("│")[1:4] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    told = [tuple(cell.strip() for cell in row) for row in cells[1:]]
+    assert [field for _, field, _ in told] == [
+        *("user name", "digest", "password (guessed)"),
+        *("user name", "password"),
+    ]
+    assert [value for *_, value in told][2::2] == ["password", "tanstaaf"]
+
+
 # --- as a process ------------------------------------------------------------------------------------
 
+needs_interrupts = pytest.mark.skipif(
+    os.name == "nt", reason="Windows cannot send an interrupt to one process"
+)
 COMMAND = [sys.executable, "-m", "mailtap.capture", "--lang", "en"]
 
 
 def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONUNBUFFERED": "", **more}
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """Return a word list that nobody gets to the end of while a test runs."""
+    path = tmp_path / "endless"
+    path.write_text("".join(f"nobody{number}\n" for number in range(1_000_000)))
+    return path
+
+
+def after_a_digest(password: str, digests: int = 1) -> list[wire.Packet]:
+    """Return sessions with a digest, and after them one with a password in clear."""
+    sessions = [*[apop(password)] * digests, PLAIN]
+    heard = [
+        packet
+        for number, turns in enumerate(sessions)
+        for packet in wire.conversation(turns, client=wire.CLIENT._replace(port=40_000 + number))
+    ]
+    return wire.renumber(heard)
+
+
+@needs_interrupts
+def test_no_login_is_told_later_for_a_digest_that_is_being_guessed(endless: Path) -> None:
+    """The password after the digest is told while the guessing goes on, which an interrupt ends."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [*COMMAND, "--json", "--wordlist", str(endless), "-"]
+    with subprocess.Popen(command, **pipes, env=environment()) as process:
+        process.stdin.write(wire.pcap(after_a_digest("t9#Kf!2vQz@7")))
+        process.stdin.flush()
+        heard = [json.loads(process.stdout.readline()) for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert [record["value"] for record in heard][::2] == ["mrose", "mrose"]
+    assert heard[3]["value"] == "tanstaaf"
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+
+
+def test_a_guessed_password_on_standard_input_comes_before_its_end() -> None:
+    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
+    with subprocess.Popen([*COMMAND, "-"], **pipes, env=environment()) as process:
+        process.stdin.write(wire.pcap(wire.conversation(apop("password"))))
+        process.stdin.flush()
+        told = [process.stdout.readline().decode() for _ in range(3)]
+        process.stdin.close()
+        assert process.wait(30) == 0
+    assert "password (guessed)" in told[2]
+
+
+@needs_interrupts
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pseudo-terminals")
+def test_an_interrupt_of_the_guessing_loses_nothing_that_was_heard(endless: Path, tmp_path: Path) -> None:
+    """The bar shows that everything was heard and is being guessed; then there is the interrupt."""
+    path = tmp_path / "digests.pcap"
+    path.write_bytes(wire.pcap(after_a_digest("t9#Kf!2vQz@7", digests=5)))
+    seen, terminal = os.openpty()
+    command = [*COMMAND, "--wordlist", str(endless), str(path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=terminal, env=environment(TERM="xterm")
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        while b"Guessing passwords" not in shown:
+            shown += os.read(seen, 4_096)
+        process.send_signal(signal.SIGINT)
+        with ThreadPoolExecutor(1) as reader:
+            rest = reader.submit(drained, seen)
+            out, _ = process.communicate(timeout=30)
+            shown += rest.result()
+    assert process.returncode == 130
+    assert out.count(b"digest") == 5
+    assert b"tanstaaf" in out
+    assert b"Digests for which the guessing was not finished: 5." in shown
+    assert b"Traceback" not in shown
 
 
 def test_leaks_on_standard_input_come_before_its_end(capture: Path) -> None:
@@ -300,7 +392,6 @@ def test_leaks_on_standard_input_come_before_its_end(capture: Path) -> None:
     assert {record["file"] for record in heard} == {"-"}
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send an interrupt to one process")
 def long_capture(path: Path) -> Path:
     """Write a capture that is long enough for a bar: a session, and frames of no known kind."""
     heard = wire.conversation(PLAIN)
@@ -370,7 +461,7 @@ def drained(end: int) -> bytes:
 
 def test_jobs_tell_the_same_in_the_same_order(tmp_path: Path) -> None:
     names = []
-    for number, turns in enumerate([PLAIN, apop("secret"), [], mail_session(login=True)]):
+    for number, turns in enumerate([PLAIN, apop("secret1"), [], mail_session(login=True)]):
         names.append(str(tmp_path / f"{number}.pcap"))
         whole = wire.pcap(wire.conversation(turns))
         (tmp_path / f"{number}.pcap").write_bytes(whole[:-9] if number == 3 else whole)
@@ -386,9 +477,11 @@ def test_jobs_tell_the_same_in_the_same_order(tmp_path: Path) -> None:
     ]
     one, several = runs
     assert one.stdout.count(b"tanstaaf") == 2
+    assert one.stdout.count(b"guessed") == 1
     assert (one.returncode, one.stdout, one.stderr) == (several.returncode, several.stdout, several.stderr)
 
 
+@needs_interrupts
 def test_an_interrupt_ends_with_130_and_no_traceback(capture: Path) -> None:
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen([*COMMAND, "-"], **pipes, env=environment()) as process:
