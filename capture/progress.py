@@ -15,6 +15,7 @@ LONG = 32 << 20
 """Bytes from which on a file is worth a bar; a shorter one is read before it could be looked at."""
 
 _STEPS = 100
+_WIDTH = 30  # columns of the bar itself: on 80 of a terminal, there is room for what Ctrl-C leaves behind it
 
 
 def is_long(file: BinaryIO) -> bool:
@@ -59,7 +60,7 @@ class Gauge:
 
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(_WIDTH),
             TaskProgressColumn(),
             console=Console(stderr=True),
             transient=True,
