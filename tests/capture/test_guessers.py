@@ -78,7 +78,14 @@ def hurried(tmp_path: Path) -> Path:
 
 def children() -> list[psutil.Process]:
     """Return the guessers that this process has begun and that have not ended."""
-    return [child for child in psutil.Process().children() if "mailtap.capture.guessers" in child.cmdline()]
+    return [child for child in psutil.Process().children() if is_guesser(child)]
+
+
+def is_guesser(process: psutil.Process) -> bool:
+    try:
+        return "mailtap.capture.guessers" in process.cmdline()
+    except psutil.Error:  # it has ended since
+        return False
 
 
 def one_child() -> psutil.Process:
