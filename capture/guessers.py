@@ -21,6 +21,7 @@ from mailtap.capture.guess import (
     bundled_words,
     candidates,
     find,
+    guess,
     guessable,
     guessed,
     octets,
@@ -116,24 +117,24 @@ class Guessers:
 
     def _guess(self, number: int, digest: Leak) -> None:
         """Look for one password; runs in a thread."""
-        password: str | None = None
-        left = 1
+        password: Leak | None = None
+        finished = False
         try:
             if self.problem is None:
                 # Whoever has heard a user's password tries it first.
-                password = self._try(digest, self._known.get(digest.username or "", ()))
-                password = self._search(digest) if password is None else password
-                left = 0
+                known = self._known.get(digest.username or "", ())
+                password = self._try(digest, known) or self._search(digest)
+                finished = True
         except WordListError as error:
             self.problem = error
         finally:
             with self._change:
                 if not self._closed:
                     self._waiting -= 1
-                    self.left -= 1 - left
+                    self.left -= finished
                     if password is not None:
-                        self._found[number] = guessed(digest, password)
-                        self._learn(self._found[number])
+                        self._found[number] = password
+                        self._learn(password)
                     self._change.notify_all()
         if password is not None:
             self._on_found()
@@ -145,7 +146,7 @@ class Guessers:
         if password not in known and (name in self._known or len(self._known) < _MOST_NAMES):
             self._known[name] = (password, *known)[:_MOST_KNOWN]
 
-    def _search(self, digest: Leak) -> str | None:
+    def _search(self, digest: Leak) -> Leak | None:
         """Try all words in this thread's process; in this one, where that cannot be had."""
         question = [digest.mechanism, digest.challenge, digest.value.reveal(), digest.username]
         try:
@@ -155,17 +156,15 @@ class Guessers:
                 process.stdin.flush()
                 if answer := process.stdout.readline():
                     password: str | None = json.loads(answer)
-                    return password
+                    return None if password is None else guessed(digest, password)
         except (OSError, ValueError):
             pass  # it cannot begin, or it is gone in the middle of its answer
         self._mine.process = None
         return self._try(digest, candidates(_words(self._wordlist), digest.username))
 
-    def _try(self, digest: Leak, words: Iterable[str]) -> str | None:
+    def _try(self, digest: Leak, words: Iterable[str]) -> Leak | None:
         """Try words as long as anybody waits for it."""
-        wanted = takewhile(lambda _: not self._closed, words)
-        challenge = octets(digest.challenge or "")
-        return find(digest.mechanism or "", challenge, digest.value.reveal(), wanted)[0]
+        return guess(digest, takewhile(lambda _: not self._closed, words))
 
     def _process(self) -> subprocess.Popen[bytes] | None:
         """Return this thread's process; None where everything has ended."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from daemons import until
 
 from mailtap.capture import guessers
 from mailtap.capture.guess import WordListError
@@ -90,11 +91,8 @@ def is_guesser(process: psutil.Process) -> bool:
 
 def one_child() -> psutil.Process:
     """Return the guesser, once it is there."""
-    ended = threading.Event()
-    threading.Timer(LONG, ended.set).start()
-    while not (found := children()):
-        assert not ended.is_set(), "no guesser began"
-    return found[0]
+    until(lambda: bool(children()))
+    return children()[0]
 
 
 def test_passwords_come_in_the_order_of_their_digests(begin: Callable[..., Guessers]) -> None:
