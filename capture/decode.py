@@ -8,12 +8,12 @@ in by the network card, after capture.
 from __future__ import annotations
 
 import struct
-from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 
 from mailtap.capture.files.pcapfile import LONGEST_PACKET, NANOSECONDS, Records
-from mailtap.capture.model import Endpoint, Note, Packet, Segment
+from mailtap.capture.model import Note, Packet, Segment
 from mailtap.capture.wire.book import Book
+from mailtap.capture.wire.ends import turned
 from mailtap.capture.wire.link import ETHERTYPE_AT, IPV4, IPV6
 from mailtap.capture.wire.plain import (
     IPV4_HEADER,
@@ -21,8 +21,6 @@ from mailtap.capture.wire.plain import (
     LEAST_OFFSET,
     TCP,
     TURNS,
-    ends_of,
-    turned,
     unpack4,
     unpack6,
 )
@@ -30,13 +28,13 @@ from mailtap.capture.wire.plain import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_MOST_ENDS = 1 << 14  # both directions of as many connections as may be open
+_MOST_IGNORED = 1 << 14  # both directions of as many connections as may be open
 _IPV4, _IPV6 = 2 + IPV4_HEADER, 2 + IPV6_HEADER  # from the EtherType to the TCP header
 _NOWHERE = 1 << 30  # beyond the end of every frame
 
 
 class Decoder:
-    """Turns packets into segments; it remembers the names of endpoints, and which flows to ignore.
+    """Turns packets into segments; it remembers which flows to ignore.
 
     Attributes:
         strange: number of packets that were not at once seen to carry TCP.
@@ -45,8 +43,7 @@ class Decoder:
     def __init__(self) -> None:
         self.strange = 0
         self._ignored: set[bytes] = set()  # flows, as their addresses and ports stand in a packet
-        self._ends: dict[bytes, tuple[Endpoint, Endpoint]] = {}
-        self._book = Book(self._name)
+        self._book = Book()
 
     def decode(self, packet: Packet) -> tuple[Segment | Note, ...]:
         """Return what a packet brings: nothing, one TCP segment, several from fragments, or a note."""
@@ -60,7 +57,7 @@ class Decoder:
 
     def _of_packets(self, packets: Iterable[Packet | Note]) -> Iterator[Segment | Note]:
         """Yield what packets bring, one by one."""
-        new, named, ignored, places = tuple.__new__, self._ends.get, self._ignored, ETHERTYPE_AT.get
+        new, ignored, places = tuple.__new__, self._ignored, ETHERTYPE_AT.get
         for packet in packets:
             if isinstance(packet, Note):
                 yield packet
@@ -85,18 +82,16 @@ class Decoder:
             if protocol != TCP or not start <= end <= len(data) or offset < LEAST_OFFSET:
                 yield from self._by_the_book(packet)
                 continue
-            if ends in ignored and not flags & TURNS:
-                continue
-            source, destination = named(ends) or self._name(ends)
+            if ends in ignored:
+                if not flags & TURNS:
+                    continue
+                self._heed(ends)
             # A NamedTuple's own constructor would cost as much as all of the above.
-            yield new(
-                Segment,
-                (number, time_ns, source, destination, sequence, acknowledgment, flags, data[start:end], 0),
-            )
+            yield new(Segment, (number, time_ns, ends, sequence, acknowledgment, flags, data[start:end], 0))
 
     def _of_records(self, records: Records, ethertype_at: int) -> Iterator[Segment | Note]:
         """Yield the same of the records of a capture file, without making packets of them."""
-        new, named, ignored = tuple.__new__, self._ends.get, self._ignored
+        new, ignored = tuple.__new__, self._ignored
         unpack, size, unit = (
             records.layout.record.unpack_from,
             records.layout.record.size,
@@ -126,34 +121,24 @@ class Decoder:
                     end = start + total if kind == IPV6 and first >> 4 == 6 else 0  # noqa: PLR2004
             except struct.error:
                 start = end = offset = protocol = 0
-            if 0 < end <= at and ends in ignored and not flags & TURNS:
-                continue
+            if 0 < end <= at and ends in ignored:
+                if not flags & TURNS:
+                    continue
+                self._heed(ends)
             time_ns = seconds * NANOSECONDS + fraction * unit
             start += offset >> 2 & 0x3C
             if protocol != TCP or not start <= end <= at or offset < LEAST_OFFSET:
                 packet = Packet(number, time_ns, records.link_type, data[begin:at], length)
                 yield from self._by_the_book(packet)
                 continue
-            source, destination = named(ends) or self._name(ends)
-            yield new(
-                Segment,
-                (number, time_ns, source, destination, sequence, acknowledgment, flags, data[start:end], 0),
-            )
+            yield new(Segment, (number, time_ns, ends, sequence, acknowledgment, flags, data[start:end], 0))
         records.move(at, number)
 
-    @property
-    def found_tcp(self) -> bool:
-        """Whether any packet carried TCP."""
-        return bool(self._ends or self._ignored)
-
-    def ignore(self, ends: tuple[Endpoint, Endpoint]) -> None:
+    def ignore(self, ends: bytes) -> None:
         """Pass over what two endpoints send each other, until one of them begins or ends a connection."""
-        if len(self._ignored) >= _MOST_ENDS:
+        if len(self._ignored) >= _MOST_IGNORED:
             self._ignored.clear()
-        key = ends_of(*ends)
-        for each in (key, turned(key)):
-            self._ignored.add(each)
-            self._ends.pop(each, None)  # who begins or ends a connection there is named, and so heard, anew
+        self._ignored |= {ends, turned(ends)}
 
     def _heed(self, ends: bytes) -> None:
         """Hear again what was ignored, both directions of it."""
@@ -162,21 +147,8 @@ class Decoder:
     def _by_the_book(self, packet: Packet) -> tuple[Segment | Note, ...]:
         """Return what a packet brings that could not be read in one step."""
         self.strange += 1
-        return self._book.decode(packet)
-
-    def _name(self, ends: bytes) -> tuple[Endpoint, Endpoint]:
-        """Return source and destination of two addresses and two ports, as they stand in the packet."""
-        if ends in self._ignored:
-            self._heed(ends)
-        pair = self._ends.get(ends)
-        if pair is None:
-            size = (len(ends) - 4) // 2
-            family = AF_INET if size == 4 else AF_INET6  # noqa: PLR2004  # bytes of an IPv4 address
-            pair = (
-                Endpoint(inet_ntop(family, ends[:size]), int.from_bytes(ends[-4:-2], "big")),
-                Endpoint(inet_ntop(family, ends[size : 2 * size]), int.from_bytes(ends[-2:], "big")),
-            )
-            if len(self._ends) >= _MOST_ENDS:
-                self._ends.clear()
-            self._ends[ends] = pair
-        return pair
+        brought = self._book.decode(packet)
+        for item in brought:
+            if isinstance(item, Segment) and item.flags & TURNS:
+                self._heed(item.ends)
+        return brought

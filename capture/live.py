@@ -19,6 +19,7 @@ from mailtap.capture.language import N_
 from mailtap.capture.loopback import BUFFER, LOOPBACK, CaptureUnavailable, InterfaceRefused
 from mailtap.capture.model import Packet, Segment
 from mailtap.capture.reel import Reel
+from mailtap.capture.wire.ends import ports_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -220,8 +221,7 @@ class LiveCapture:
     def _is_ours(self, packet: Packet) -> bool:
         """Return whether a packet goes to or comes from one of our ports."""
         return any(
-            isinstance(segment, Segment)
-            and not self._ports.isdisjoint((segment.source.port, segment.destination.port))
+            isinstance(segment, Segment) and not self._ports.isdisjoint(ports_of(segment.ends))
             for segment in self._decoder.decode(packet)
         )
 

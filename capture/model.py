@@ -84,8 +84,7 @@ class Segment(NamedTuple):
     Attributes:
         packet: number of the packet it came in.
         time_ns: that packet's time.
-        source: who sent it.
-        destination: to whom.
+        ends: who sent it to whom: two addresses and two ports as they stand in the packet (`wire/ends.py`).
         sequence: sequence number of the first payload byte (of the SYN, where there is one).
         acknowledgment: next sequence number that the sender expects; means nothing without the ACK flag.
         flags: the TCP flag bits (0x01 FIN, 0x02 SYN, 0x04 RST, 0x10 ACK).
@@ -95,8 +94,7 @@ class Segment(NamedTuple):
 
     packet: int
     time_ns: int
-    source: Endpoint
-    destination: Endpoint
+    ends: bytes
     sequence: int
     acknowledgment: int
     flags: int

@@ -106,7 +106,7 @@ class Listener:
             self._take(heard)
         strange = self._decoder.strange
         last = silence.of_capture(
-            strange=None if self._decoder.found_tcp or (self._excused and not strange) else strange,
+            strange=None if self._reassembler.packet or (self._excused and not strange) else strange,
             others=self._others,
             empty=self._empty,
             crowded_out=self._reassembler.crowded_out,

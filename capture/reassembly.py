@@ -9,8 +9,9 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
-from mailtap.capture.model import Chunk, Endpoint, Note
+from mailtap.capture.model import Chunk, Note
 from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Gathered, Heard
+from mailtap.capture.wire.ends import turned
 from mailtap.capture.wire.half import HALF_CIRCLE, MASK, Half
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _IDLE_NS = 30 * 60 * 1_000_000_000  # IMAP servers wait so long (RFC 9051, secti
 _LOOKED_AT = 64  # connections that may be looked at for each packet, in search of silent ones
 _SILENT = N_("Nothing came for half an hour after packet {packet}: this connection was taken as ended.")
 
-Way = tuple[Endpoint, Endpoint]
 Entry = tuple[Connection, Half, Half]
 
 
@@ -37,7 +37,8 @@ class Reassembler:
     Attributes:
         count: number of connections that began.
         crowded_out: number of connections ended early because too many were open.
-        packet: number of the packet that is being heard, where what comes of it is not just its own bytes.
+        packet: number of the packet that is being heard, where what comes of it is not just its own bytes; 0
+            before the first TCP segment.
     """
 
     def __init__(self, *, most_open: int = _MOST_OPEN, most_bytes: int = _MOST_BYTES) -> None:
@@ -52,7 +53,7 @@ class Reassembler:
         self.crowded_out = 0
         self.packet = 0
         self._most_open = most_open
-        self._entries: dict[Way, Entry] = {}
+        self._entries: dict[bytes, Entry] = {}
         self._open: dict[int, Connection] = {}
         self._closed: deque[Connection] = deque()
         self._waiting: OrderedDict[int, Connection] = OrderedDict()
@@ -76,8 +77,8 @@ class Reassembler:
             if isinstance(segment, Note):
                 yield segment
                 continue
-            number, time_ns, source, destination, sequence, acknowledgment, flags, payload, cut = segment
-            entry = known((source, destination))
+            number, time_ns, ends, sequence, acknowledgment, flags, payload, cut = segment
+            entry = known(ends)
             if entry is None or flags & _TURNS or time_ns > self._wake_ns:
                 yield from self._pass_on(segment, entry)
                 continue
@@ -177,9 +178,8 @@ class Reassembler:
         connection = Connection(self.count, segment)
         self._open[connection.number] = connection
         first, second = connection.halves
-        source, destination = connection.ends
-        self._entries[destination, source] = (connection, second, first)
-        entry = self._entries[source, destination] = (connection, first, second)
+        self._entries[turned(connection.ends)] = (connection, second, first)
+        entry = self._entries[connection.ends] = (connection, first, second)
         return entry
 
     def _watch(self, connection: Connection) -> None:
@@ -253,7 +253,7 @@ class Reassembler:
 
     def _forget(self, connection: Connection) -> None:
         """Let the ports of a connection be as if it had never been."""
-        for way in (connection.ends, connection.ends[::-1]):
+        for way in (connection.ends, turned(connection.ends)):
             if way in self._entries and self._entries[way][0] is connection:
                 del self._entries[way]
 

@@ -6,19 +6,11 @@ RFC 791, RFC 8200, RFC 9293. What nearly all packets are, `decode` reads in one 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Note, Packet, Segment
 from mailtap.capture.wire.fragments import Fragment, Fragments
 from mailtap.capture.wire.link import FINDERS, IPV4, IPV6
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mailtap.capture.model import Endpoint
-
-    Namer = Callable[[bytes], tuple[Endpoint, Endpoint]]
 
 _TCP = 6
 _FRAGMENT = 44
@@ -40,9 +32,7 @@ _unpack_tcp = struct.Struct(">4sIIBB").unpack_from
 class Book:
     """Decodes packet by packet; it remembers fragments, and what it complained of."""
 
-    def __init__(self, name: Namer) -> None:
-        """Name endpoints with `name`, from two addresses and two ports as they stand in a packet."""
-        self._name = name
+    def __init__(self) -> None:
         self._fragments = Fragments()
         self._complained: set[str] = set()
 
@@ -136,15 +126,13 @@ class Book:
         start = at + (offset >> 2 & 0x3C)
         if offset < 0x50 or start > end:  # noqa: PLR2004  # a TCP header of five words
             return ()
-        source, destination = self._name(addresses + ports)
         payload = data[start:end]
         cut = end - max(start, len(data))
         return (
             Segment(
                 packet.number,
                 packet.time_ns,
-                source,
-                destination,
+                addresses + ports,
                 sequence,
                 acknowledgment,
                 flags,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Direction, Endpoint, Flow, Gap, Note
+from mailtap.capture.wire.ends import endpoints_of
 from mailtap.capture.wire.half import LARGEST_JUMP, LARGEST_LOSS, MASK, Early, Half
 from mailtap.capture.wire.holes import give_up
 from mailtap.capture.wire.speakers import server_among
@@ -62,8 +63,8 @@ class Connection:
         closed: whether both directions have ended.
         muted: whether nobody wants to hear of it.
         gathers: whether the next bytes may wait for others, to be heard together.
-        halves: what each of `ends` sent.
-        ends: the sender of the first packet seen, and the other side.
+        halves: what the sender of the first packet seen sent, and the other side.
+        ends: who sent the first packet seen to whom, as it stands there.
         notes: what is worth saying of it.
         last_packet: number of the last packet.
         since_ns: since when something has been waiting.
@@ -92,7 +93,7 @@ class Connection:
     def __init__(self, number: int, segment: Segment) -> None:
         """Begin with the first segment seen, which is not taken in yet."""
         self.number = number
-        self.ends = (segment.source, segment.destination)
+        self.ends = segment.ends
         self.halves = (Half(), Half())
         self.settled = self.calm = self.closed = self.muted = self.gathers = False
         self.notes: list[Note] = []
@@ -173,10 +174,11 @@ class Connection:
         """Decide which side is the client, and where each direction begins."""
         self.settled = True
         self._waited = 0
-        client = _client(self.ends, self.halves)
+        ends = endpoints_of(self.ends)
+        client = _client(ends, self.halves)
         self.halves[client].direction = Direction.CLIENT
         self.halves[1 - client].direction = Direction.SERVER
-        self.flow = Flow(self.number, self.ends[client], self.ends[1 - client])
+        self.flow = Flow(self.number, ends[client], ends[1 - client])
         for half in self.halves:
             half.rebase()
 
@@ -197,7 +199,7 @@ class Connection:
 
     def _place(self, half: Half, peer: Half, segment: Segment) -> bool:
         """Put a segment's payload and FIN where they belong; return whether it belongs here."""
-        packet, time_ns, _, _, sequence, acknowledgment, flags, payload, cut = segment
+        packet, time_ns, _, sequence, acknowledgment, flags, payload, cut = segment
         sequence = sequence + bool(flags & SYN) & MASK
         if not half.seen:
             half.seen, half.sequence = True, sequence

@@ -1,17 +1,12 @@
 """What nearly every packet is: TCP directly over IP, without options or fragments. It is read in one step.
 
-From the EtherType to the TCP flags (RFC 791, RFC 8200, RFC 9293). The addresses and the ports are neighbours:
-together they are a key.
+From the EtherType to the TCP flags (RFC 791, RFC 8200, RFC 9293).
 """
 
 from __future__ import annotations
 
 import struct
-from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from mailtap.capture.model import Endpoint
+from typing import Final
 
 unpack4: Final = struct.Struct(">HBxH2xHxB2x12sIIBB").unpack_from
 """EtherType, version and header length, total length, fragment field, protocol, addresses and ports, sequence
@@ -26,16 +21,3 @@ LEAST_OFFSET: Final = 0x50
 """The data offset of a TCP header of five words, the shortest, where it stands in its byte."""
 TURNS: Final = 0x07
 """FIN, SYN or RST: a connection begins or ends."""
-
-
-def ends_of(source: Endpoint, destination: Endpoint) -> bytes:
-    """Return two addresses and two ports as they stand in a packet."""
-    family = AF_INET6 if ":" in source.address else AF_INET
-    addresses = inet_pton(family, source.address) + inet_pton(family, destination.address)
-    return addresses + source.port.to_bytes(2, "big") + destination.port.to_bytes(2, "big")
-
-
-def turned(ends: bytes) -> bytes:
-    """Return the same two addresses and ports as they stand in what is sent the other way."""
-    size = (len(ends) - 4) // 2
-    return ends[size : 2 * size] + ends[:size] + ends[-2:] + ends[-4:-2]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Note, Packet, Segment
+from mailtap.capture.wire.ends import ends_of
 
 PIECE = wire.Piece("C", 7001, 9001, wire.ACK | wire.PSH, b"PASS tanstaaf\r\n")
 LINKS = [
@@ -42,7 +43,7 @@ def decode(
 
 def segment(payload: bytes = PIECE.payload, *, cut: int = 0, six: bool = False) -> Segment:
     client, server = (wire.CLIENT6, wire.SERVER6) if six else (wire.CLIENT, wire.SERVER)
-    return Segment(1, 0, client, server, 7001, 9001, wire.ACK | wire.PSH, payload, cut)
+    return Segment(1, 0, ends_of(client, server), 7001, 9001, wire.ACK | wire.PSH, payload, cut)
 
 
 @pytest.mark.parametrize(("link_type", "vlans"), LINKS)

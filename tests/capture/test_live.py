@@ -22,6 +22,7 @@ from mailtap.capture.decode import Decoder
 from mailtap.capture.live import CaptureUnavailable, Engine, InterfaceRefused, LiveCapture
 from mailtap.capture.loopback import LOOPBACK
 from mailtap.capture.model import Packet, Segment
+from mailtap.capture.wire.ends import ports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def stream_to(port: int, packets: tuple[Packet, ...]) -> bytes:
 
     On a busy machine the kernel sends bytes again, and in other portions than the first time.
     """
-    sent = [s for s in segments(packets) if s.destination.port == port and s.payload]
+    sent = [s for s in segments(packets) if ports_of(s.ends)[1] == port and s.payload]
     assert not any(segment.cut for segment in segments(packets))
     placed = [((s.sequence - sent[0].sequence + (1 << 31)) & 0xFFFFFFFF, s.payload) for s in sent]
     placed.sort()

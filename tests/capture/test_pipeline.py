@@ -13,6 +13,7 @@ import mailtap.capture
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Direction, Endpoint, Field, Leak, Note, Packet, Segment
 from mailtap.capture.pipeline import Listener, listen
+from mailtap.capture.wire.ends import endpoints_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,8 +112,9 @@ def stretch(packets: Sequence[Packet], leak: Leak) -> bytes:
     decoder = Decoder()
     for segment in (item for packet in named for item in decoder.decode(packet)):
         assert isinstance(segment, Segment)
-        direction = Direction.CLIENT if segment.source == flow.client else Direction.SERVER
-        for place, byte in enumerate(segment.payload, segment.sequence - first[segment.source]):
+        source, _ = endpoints_of(segment.ends)
+        direction = Direction.CLIENT if source == flow.client else Direction.SERVER
+        for place, byte in enumerate(segment.payload, segment.sequence - first[source]):
             found.setdefault((direction, place), byte)
     return bytes(
         found[span.direction, place] for span in leak.evidence.spans for place in range(span.start, span.end)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Chunk, Direction, Endpoint, Gap, Packet, Segment
 from mailtap.capture.reassembly import Reassembler
+from mailtap.capture.wire.ends import ends_of, turned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -152,13 +153,13 @@ def test_any_split_order_and_repetition_tells_the_same_story(packets: list[Packe
 def test_of_overlapping_bytes_the_first_copy_counts(cuts: list[tuple[int, int]]) -> None:
     """Every segment has a letter of its own; the stream is compared with a byte-by-byte model."""
     reassembler = Reassembler()
-    ends = (wire.CLIENT, wire.SERVER)
-    syn = [Segment(1, 0, *ends, 99, 0, wire.SYN, b"", 0), Segment(2, 0, *ends[::-1], 99, 100, 0x12, b"", 0)]
+    ends = ends_of(wire.CLIENT, wire.SERVER)
+    syn = [Segment(1, 0, ends, 99, 0, wire.SYN, b"", 0), Segment(2, 0, turned(ends), 99, 100, 0x12, b"", 0)]
     letters = itertools.cycle(b"abcdefghijklmnopqrstuvwxyz")
     model: dict[int, int] = {}
     data = []
     for number, ((start, length), letter) in enumerate(zip(cuts, letters, strict=False), 3):
-        data.append(Segment(number, 0, *ends, 100 + start, 100, wire.ACK, bytes([letter]) * length, 0))
+        data.append(Segment(number, 0, ends, 100 + start, 100, wire.ACK, bytes([letter]) * length, 0))
         done = next(place for place in itertools.count() if place not in model)
         for place in range(start, start + length):
             if place >= done:
@@ -442,8 +443,8 @@ def test_a_flood_of_openings_costs_no_more_the_longer_it_lasts() -> None:
     """Every one of these waits for a second; looking at all of them at each packet would take minutes."""
     reassembler = Reassembler()
     for number in range(40_000):
-        source = Endpoint(f"10.0.{number >> 8}.{number & 255}", 5)
-        reassembler.feed(Segment(number, number * 100_000, source, wire.SERVER, 7, 0, wire.SYN, b"", 0))
+        ends = ends_of(Endpoint(f"10.0.{number >> 8}.{number & 255}", 5), wire.SERVER)
+        reassembler.feed(Segment(number, number * 100_000, ends, 7, 0, wire.SYN, b"", 0))
     assert len(reassembler._waiting) <= 10_002
     assert reassembler.crowded_out > 0
 
@@ -492,13 +493,14 @@ def test_looking_for_silent_connections_costs_little_however_the_time_runs() -> 
     """Half an hour from packet to packet, and many of which nobody wants to hear: not all are looked at."""
     reassembler = Reassembler()
     for port in range(1, 1001):
-        reassembler.feed(Segment(port, port, Endpoint("10.0.0.1", port), wire.SERVER, 7, 0, wire.SYN, b"", 0))
+        ends = ends_of(Endpoint("10.0.0.1", port), wire.SERVER)
+        reassembler.feed(Segment(port, port, ends, 7, 0, wire.SYN, b"", 0))
     for one in reassembler._open.values():
         reassembler.mute(one)
-    sweeps, source = set(), Endpoint("10.0.0.2", 5)
+    sweeps, ends = set(), ends_of(Endpoint("10.0.0.2", 5), wire.SERVER)
     for number in range(1001, 2001):
         time_ns = number * 31 * MINUTE_NS
-        reassembler.feed(Segment(number, time_ns, source, wire.SERVER, 8, 0, wire.ACK, b"", 0))
+        reassembler.feed(Segment(number, time_ns, ends, 8, 0, wire.ACK, b"", 0))
         sweeps.add(reassembler._swept)
     assert 2 < len(sweeps) * len(reassembler._open) <= 1000 * 64
 
@@ -534,10 +536,9 @@ def test_random_segments_never_raise_and_streams_have_no_overlap(
     reassembler = Reassembler()
     heard: list[Heard] = []
     for number, (forth, sequence, acknowledgment, flag, payload, cut) in enumerate(raw, 1):
-        ends = (wire.CLIENT, wire.SERVER) if forth else (wire.SERVER, wire.CLIENT)
-        heard += reassembler.feed(
-            Segment(number, number, *ends, sequence, acknowledgment, flag, payload, cut)
-        )
+        ends = ends_of(wire.CLIENT, wire.SERVER)
+        way = ends if forth else turned(ends)
+        heard += reassembler.feed(Segment(number, number, way, sequence, acknowledgment, flag, payload, cut))
     heard += reassembler.close()
     reached: dict[tuple[int, Direction], int] = {}
     ended = set()

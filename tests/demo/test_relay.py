@@ -23,6 +23,7 @@ from scapy.layers.l2 import Ether
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Direction, Endpoint, Packet, Segment
 from mailtap.capture.sinks import write_pcap
+from mailtap.capture.wire.ends import ports_of
 from mailtap.demo.network.frames import MSS, Connection
 from mailtap.demo.network.ports import alternatives
 from mailtap.demo.network.relay import Relay
@@ -84,13 +85,13 @@ def segments(recording: Recording) -> list[Segment]:
 def streams(recording: Recording, server_port: int) -> dict[Direction, bytes]:
     """Join the payloads as they come: the relay writes no hole and no disorder."""
     joined = {C: b"", S: b""}
-    next_sequence: dict[tuple[Endpoint, Endpoint], int] = {}
+    next_sequence: dict[bytes, int] = {}
     for segment in segments(recording):
-        key = (segment.source, segment.destination)
+        key = segment.ends
         assert next_sequence.get(key, segment.sequence) == segment.sequence
         grown = segment.sequence + len(segment.payload) + bool(segment.flags & (SYN | FIN))
         next_sequence[key] = grown & 0xFFFFFFFF
-        joined[S if segment.source.port == server_port else C] += segment.payload
+        joined[S if ports_of(segment.ends)[0] == server_port else C] += segment.payload
     return joined
 
 
@@ -193,7 +194,7 @@ def test_a_reset_is_passed_on_and_written_down(who: Direction) -> None:
         recording = relay.stop()
     last = segments(recording)[-1]
     assert last.flags & RST
-    assert (last.source.port == endpoint[1]) is (who is S)
+    assert (ports_of(last.ends)[0] == endpoint[1]) is (who is S)
     assert recording.complete
 
 

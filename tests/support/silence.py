@@ -9,6 +9,7 @@ from spellings import spellings
 
 from mailtap.capture.decode import Decoder
 from mailtap.capture.model import Field, Segment
+from mailtap.capture.wire.ends import endpoints_of
 from mailtap.demo import cast
 from mailtap.demo.scenarios import Hop
 
@@ -65,8 +66,9 @@ def bytes_of(outcome: Outcome, hop: Hop) -> bytes:
     frames: list[bytes] = []
     streams: dict[Endpoint, bytes] = {}
     for segment in Decoder().segments(outcome.packets):
-        if isinstance(segment, Segment) and frozenset((segment.source, segment.destination)) in ends:
+        if isinstance(segment, Segment) and frozenset(endpoints_of(segment.ends)) in ends:
             frames.append(outcome.packets[segment.packet - 1].data)
-            streams[segment.source] = streams.get(segment.source, b"") + segment.payload
+            source, _ = endpoints_of(segment.ends)
+            streams[source] = streams.get(source, b"") + segment.payload
     assert frames
     return b"\n".join([*frames, *streams.values()])
