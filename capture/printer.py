@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mailtap.capture.language import N_
-from mailtap.capture.model import Leak, Note
+from mailtap.capture.model import Field, Leak, Note
 from mailtap.capture.report import HEADINGS, VALUE, json_line, line, row, sentence, to_json
 from mailtap.capture.table import table
 
 if TYPE_CHECKING:
     from mailtap.capture.language import Say
+    from mailtap.capture.model import Evidence, Flow
 
-_MOST_ROWS = 10_000
+_MOST_ROWS: Final = 4_000
 
 NOTHING = N_("Nothing leaked that this listener can hear.")
 NO_LOGIN = N_("No login leaked that this listener can hear; messages were not looked at.")
@@ -102,6 +103,20 @@ class LinePrinter:
             print(self._say(UNREAD if self._damaged else self._nothing), file=self._aside, flush=True)
 
 
+class _Row(NamedTuple):
+    """What a table needs of a leak, which itself may be an attachment of any size.
+
+    Attributes:
+        flow: where it was heard.
+        cells: what is printed.
+        digest: for a digest, and a password guessed from it, the evidence for that.
+    """
+
+    flow: Flow
+    cells: list[str]
+    digest: Evidence | None
+
+
 class TablePrinter:
     """Prints one table for a capture file when it has ended, and the notes below it and aside."""
 
@@ -127,18 +142,21 @@ class TablePrinter:
         self._heading = heading
         self._mask = mask
         self._width = width
-        self._leaks: list[Leak] = []
+        self._rows: list[_Row] = []
         self._printed = self._damaged = False
         self._notes: list[str] = []
 
     def show(self, item: Leak | Note) -> None:
-        """Keep the leak or the sentence; a table that grows very long is printed in parts."""
+        """Keep the row or the sentence; a table that grows very long is printed in parts."""
         if isinstance(item, Note):
             self._damaged = self._damaged or item.damage
             self._notes.append(sentence(item, self._say))
             return
-        self._leaks.insert(self._place(item) if item.guessed else len(self._leaks), item)
-        if len(self._leaks) >= _MOST_ROWS:
+        cells = row(item, self._say, mask=self._mask, width=self._width)
+        digest = item.evidence if item.guessed or item.field is Field.DIGEST else None
+        place = self._place(item) if item.guessed else len(self._rows)
+        self._rows.insert(place, _Row(item.evidence.flow, cells, digest))
+        if len(self._rows) >= _MOST_ROWS:
             self._table()
 
     def flush(self) -> None:
@@ -155,24 +173,23 @@ class TablePrinter:
 
     def _place(self, password: Leak) -> int:
         """Return where a guessed password belongs: behind its digest, if that was not printed yet."""
-        places = range(len(self._leaks))
-        same = (at + 1 for at in places if self._leaks[at].evidence == password.evidence)
-        return max(same, default=len(self._leaks))
+        same = (at for at, before in enumerate(self._rows, 1) if before.digest == password.evidence)
+        return max(same, default=len(self._rows))
 
     def _table(self) -> None:
         """Print the connections and what leaked on each, as far as it is known."""
         if self._heading:
             print(self._heading, file=self._out)
             self._heading = ""
-        if not self._leaks:
+        if not self._rows:
             return
         self._printed = True
-        for flow in dict.fromkeys(leak.evidence.flow for leak in self._leaks):
+        for flow in dict.fromkeys(each.flow for each in self._rows):
             print(f"{flow.number}: {flow.client} -> {flow.server}", file=self._out)
         heads = [self._say(head) for head in HEADINGS]
-        rows = [row(leak, self._say, mask=self._mask, width=self._width) for leak in self._leaks]
+        rows = [each.cells for each in self._rows]
         print(table(heads, rows, width=self._width, flexible=VALUE), file=self._out)
-        self._leaks = []
+        self._rows = []
 
 
 def _apart(out: Out, aside: Out) -> tuple[Out, ...]:
