@@ -53,11 +53,11 @@ def situation(flow: Flow, service: Service, leaks: Sequence[Leak]) -> Situation:
     Args:
         flow: the connection.
         service: what it led to.
-        leaks: everything that was heard, in order.
+        leaks: what was heard on it, in order.
     """
     if flow.server in HOP.values():
         return Situation.IMPOSTOR
-    if _fell_back([leak for leak in leaks if leak.evidence.flow == flow]):
+    if _fell_back(leaks):
         return Situation.FALLBACK
     if service.security is Security.TLS:
         return Situation.TLS_EXPECTED

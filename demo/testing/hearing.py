@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from mailtap.capture.transcript import transcribe
 from mailtap.demo.testing.needles import needles
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mailtap.capture.model import Conversation, Evidence, Flow, Packet
     from mailtap.capture.wire.connection import Connection
@@ -92,6 +93,14 @@ class Hearing:
         return tuple(leak for leak in heard if leak.evidence.flow not in self._canaries)
 
     @cached_property
+    def leaks_of(self) -> Mapping[Flow, Sequence[Leak]]:
+        """What leaked on each connection on which something did, in the order seen."""
+        of: dict[Flow, list[Leak]] = {}
+        for leak in self.leaks:
+            of.setdefault(leak.evidence.flow, []).append(leak)
+        return of
+
+    @cached_property
     def conversations(self) -> tuple[Conversation, ...]:
         """Who said what on each connection, and where it leaked."""
         talks = transcribe(self.packets, self.leaks)
@@ -109,20 +118,21 @@ class Hearing:
             SecretTooShort: it would be found by chance.
         """
         shapes = needles(secret)
-        found: dict[tuple[Flow, Span], Sighting] = {}
+        found: defaultdict[Flow, dict[Span, Sighting]] = defaultdict(dict)
         for stream in self.streams:
+            here = found[stream.flow]
             for needle in shapes:
                 for match in needle.pattern.finditer(stream.data):
                     span = Span(stream.direction, *match.span())
-                    if not _covered(span, stream.flow, found):
+                    if not _covered(span, here):
                         evidence = stream.index.locate((span,))
-                        found[stream.flow, span] = Sighting(stream.direction, evidence, needle.shape)
+                        here[span] = Sighting(stream.direction, evidence, needle.shape)
         for leak in self.leaks:
-            spans = leak.evidence.spans
-            if _carries(leak, secret) and not any(_covered(s, leak.evidence.flow, found) for s in spans):
-                sighting = Sighting(spans[-1].direction, leak.evidence, "once decoded", leak)
-                found[leak.evidence.flow, spans[0]] = sighting
-        return tuple(sorted(found.values(), key=lambda each: each.evidence.packets[-1:]))
+            spans, here = leak.evidence.spans, found[leak.evidence.flow]
+            if _carries(leak, secret) and not any(_covered(span, here) for span in spans):
+                here[spans[0]] = Sighting(spans[-1].direction, leak.evidence, "once decoded", leak)
+        every = [sighting for here in found.values() for sighting in here.values()]
+        return tuple(sorted(every, key=lambda each: each.evidence.packets[-1:]))
 
 
 def streams(packets: Sequence[Packet]) -> Iterator[Stream]:
@@ -153,14 +163,11 @@ def streams(packets: Sequence[Packet]) -> Iterator[Stream]:
         yield Stream(flow, direction, bytes(half.data), indices[number], whole=not half.holes)
 
 
-def _covered(span: Span, flow: Flow, found: Collection[tuple[Flow, Span]]) -> bool:
-    """Return whether something was found already that overlaps this place."""
+def _covered(span: Span, found: Collection[Span]) -> bool:
+    """Return whether something was found already, on the same connection, that overlaps this place."""
     return any(
-        other == flow
-        and place.direction is span.direction
-        and place.start < span.end
-        and span.start < place.end
-        for other, place in found
+        place.direction is span.direction and place.start < span.end and span.start < place.end
+        for place in found
     )
 
 

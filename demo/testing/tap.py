@@ -177,9 +177,8 @@ class MailTap:
         lines = [f"heard by: {self.mode}; {', '.join(map(repr, self._ports))}"]
         if not hearing.flows:
             return "\n".join([*lines, "The client never connected."])
-        leaks = hearing.leaks
-        lines += ["readable on the wire:" if leaks else "No field was readable on the wire."]
-        lines += telling.why_leaked(leaks, hearing, self._wire.services.values())
+        lines += ["readable on the wire:" if hearing.leaks else "No field was readable on the wire."]
+        lines += telling.why_leaked(hearing, self._wire.services.values())
         lines += ["", *telling.conversations(hearing, [*self._asked, self._account.password])]
         return "\n".join(lines)
 

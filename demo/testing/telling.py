@@ -15,12 +15,14 @@ from mailtap.demo.testing.advice import ADVICE, situation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mailtap.capture.model import Conversation, Flow, Leak, Utterance
+    from mailtap.capture.model import Conversation, Flow, Utterance
     from mailtap.demo.testing.hearing import Hearing, Sighting
     from mailtap.servers import Service
 
 WIDTH: Final = 96  # columns
 _SIGHTINGS: Final = 5  # told of one secret
+_LEAKS: Final = 20  # told of one test
+_TALKS: Final = 10  # conversations shown of one test
 _LINES: Final = 40  # of one conversation
 _LONGEST: Final = 72  # characters of a line shown beside a sighting
 _WAY: Final = {Direction.CLIENT: "client to server", Direction.SERVER: "server to client"}
@@ -45,19 +47,22 @@ def why_found(
         )
         told += [f"    {said}" for said in _line_of(sighting, hearing, secret)]
         if service := offered.get(name):
-            advice[ADVICE[situation(flow, service, hearing.leaks)]] = None
+            advice[ADVICE[situation(flow, service, hearing.leaks_of.get(flow, ()))]] = None
     if len(sightings) > _SIGHTINGS:
-        told.append(f"  … and {len(sightings) - _SIGHTINGS} more times")
+        told.append(f"  … and {len(sightings) - _SIGHTINGS:,} more times")
     return [*told, *_wrapped(advice)]
 
 
-def why_leaked(leaks: Sequence[Leak], hearing: Hearing, services: Iterable[Service]) -> list[str]:
-    """Return the lines that name leaks, and tell what the client should have done."""
+def why_leaked(hearing: Hearing, services: Iterable[Service]) -> list[str]:
+    """Return the lines that name the first leaks, and tell what the client should have done about all."""
     speak = load("en")
     offered = {str(service.protocol): service for service in services}
-    told = [f"  {leak_line(leak, speak, mask=True)}" for leak in leaks]
+    told = [f"  {leak_line(leak, speak, mask=True)}" for leak in hearing.leaks[:_LEAKS]]
+    if len(hearing.leaks) > _LEAKS:
+        told.append(f"  … and {len(hearing.leaks) - _LEAKS:,} more")
     advice = {
-        ADVICE[situation(leak.evidence.flow, offered[str(leak.protocol)], hearing.leaks)]: None
+        ADVICE[situation(flow, offered[str(leak.protocol)], leaks)]: None
+        for flow, leaks in hearing.leaks_of.items()
         for leak in leaks
         if str(leak.protocol) in offered
     }
@@ -65,7 +70,9 @@ def why_leaked(leaks: Sequence[Leak], hearing: Hearing, services: Iterable[Servi
 
 
 def conversations(hearing: Hearing, secrets: Iterable[str]) -> list[str]:
-    """Return every conversation as the eavesdropper saw it, passwords and the like as stars.
+    """Return the conversations as the eavesdropper saw them, passwords and the like as stars.
+
+    Of very many, those first on which something leaked.
 
     Args:
         hearing: what was heard.
@@ -76,18 +83,22 @@ def conversations(hearing: Hearing, secrets: Iterable[str]) -> list[str]:
 
     reader = Reader(load("en"), WIDTH, mask=True)
     lines: list[str] = []
-    for talk in hearing.conversations:
+    talks = hearing.conversations
+    chosen = sorted(talks, key=lambda talk: talk.flow not in hearing.leaks_of)[:_TALKS]
+    for talk in sorted(chosen, key=lambda talk: talk.flow.number):
         lines.append(_title(talk))
-        shown = [text.plain.rstrip() for text in show(talk, hearing.leaks, reader)]
+        shown = [text.plain.rstrip() for text in show(talk, hearing.leaks_of.get(talk.flow, ()), reader)]
         lines += [_masked(each, secrets) for each in shown[:_LINES]]
         lines += [f"  … {len(shown) - _LINES} more lines"] if len(shown) > _LINES else []
+    if len(talks) > _TALKS:
+        lines.append(f"… and {len(talks) - _TALKS:,} more conversations")
     return lines
 
 
 def protocol_of(flow: Flow, hearing: Hearing) -> str:
     """Return which protocol a connection spoke, by the conversation or, in doubt, by the leaks."""
     talk = next((each for each in hearing.conversations if each.flow.number == flow.number), None)
-    heard = next((leak.protocol for leak in hearing.leaks if leak.evidence.flow.number == flow.number), None)
+    heard = next((leak.protocol for leak in hearing.leaks_of.get(flow, ())), None)
     return str(heard or (talk.protocol if talk else None) or "unknown")
 
 

@@ -97,6 +97,31 @@ def test_a_failure_teaches_and_keeps_the_capture(project):
     assert password in {item.value.reveal() for item in listen(read(kept)) if isinstance(item, Leak)}
 
 
+MANY = """
+def test_leak(mail_tap, mail_account, mail_tls_context):
+    sound(mail_tap, mail_account, mail_tls_context)
+    for _ in range(30):
+        leaky(mail_tap, mail_account)
+    assert mail_account.password not in mail_tap
+"""
+
+
+def test_a_failure_of_many_sessions_is_told_in_few_lines(project):
+    result = run(project, MANY, "-vv")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E*and 25 more times",
+            "E*offered STARTTLS, and the client did not use it*",
+            "  … and 40 more",
+            "*offered STARTTLS, and the client did not use it*",
+            "… and 21 more conversations",
+        ]
+    )
+    assert result.stdout.str().count("S: +OK mail.lab.example POP3") == 10
+    assert "C: STLS" not in result.stdout.str()  # of so many, those that leaked nothing are left out
+
+
 def test_fields_are_asked_for_by_name(project):
     result = run(
         project,
