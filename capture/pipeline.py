@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BOTH = len(Direction)
 _MOST_HELD = 128 << 20  # twice the largest message
+_WEIGHINGS = 8  # times that it is looked at what is held, while as much as may be held is heard
 _MOST_FLOWS = 1 << 16
 
 
@@ -136,7 +137,7 @@ class Listener:
                 self._unweighed += len(item.data)
             for event in ear.hear(direction, item):
                 self._know(event, self._moment, ear)
-        if self._unweighed > self._most_held:
+        if self._unweighed > self._most_held // _WEIGHINGS:
             self._relieve()
         self._look_after(ear)
 

@@ -101,8 +101,8 @@ class Dialogue:
 
     @property
     def held(self) -> int:
-        """Number of bytes that wait for what is to follow."""
-        return self._talk.client.held + self._talk.server.held
+        """Number of bytes of memory, about, that wait for what is to follow."""
+        return self._talk.client.held + self._talk.server.held + self._talk.kept
 
     def give_up(self) -> list[Event]:
         """Say what is known so far, and hear nothing more."""

@@ -30,46 +30,94 @@ _TOLD = frozenset((b"BODYSTRUCTURE", b"BODY", b"ENVELOPE"))
 UNLABELLED = N_("A part was fetched without its MIME header; it is shown as it was sent.")
 _BOUNDARY = b"=_mailtap_joins_these_parts"
 _MOST_MESSAGES = 10_000
+_PIECE = 1_024  # bytes of memory, about, that a message or a piece of one takes beside its own
 
 
-@dataclass
+@dataclass(slots=True)
+class _Section:
+    """One section of a message, in pieces.
+
+    Attributes:
+        pieces: by the offset at which they begin.
+        reach: how many bytes there are from its beginning without a hole.
+    """
+
+    pieces: dict[int, Heard] = field(default_factory=dict)
+    reach: int = 0
+
+    def add(self, origin: int, piece: Heard) -> None:
+        """Add a piece; of two with the same beginning, the first counts."""
+        self.pieces.setdefault(origin, piece)
+        while (here := self.pieces.get(self.reach)) is not None and here.data:
+            self.reach += len(here.data)
+
+    def joined(self) -> Heard:
+        """Return what there is from its beginning as one."""
+        joined: list[Heard] = []
+        at = 0
+        while (piece := self.pieces.get(at)) is not None:
+            joined.append(piece)
+            if not piece.data:
+                break
+            at += len(piece.data)
+        spans = tuple(span for piece in joined for span in piece.spans)
+        return Heard(b"".join(piece.data for piece in joined), spans)
+
+
+@dataclass(slots=True)
 class _Pieces:
     """What was fetched of one message.
 
     Attributes:
-        sections: for each section, its pieces by the offset at which they begin.
+        sections: by name.
         size: the message's size, where the server told it.
         ended: whether the whole message came, or a piece that was shorter than what was asked for: the last.
         whole: whether no hole cut a piece.
+        held: number of bytes of memory that all of this takes, about.
         envelope: the header fields that the server told, where it did.
         parts: the MIME headers that it told, by section.
     """
 
-    sections: dict[bytes, dict[int, Heard]] = field(default_factory=dict)
+    sections: dict[bytes, _Section] = field(default_factory=dict)
     size: int | None = None
     ended: bool = False
     whole: bool = True
+    held: int = _PIECE
     envelope: Heard | None = None
     parts: dict[bytes, Heard] = field(default_factory=dict)
 
     def section(self, name: bytes) -> Heard | None:
         """Return a section from its beginning, as far as it was fetched without holes."""
-        data = b""
-        spans: tuple[Span, ...] = ()
-        for origin, heard in sorted(self.sections.get(name, {}).items(), key=lambda piece: piece[0]):
-            if origin != len(data):
-                break
-            data += heard.data
-            spans += heard.spans
-        return Heard(data, spans) if spans else None
+        section = self._begun(name)
+        return section.joined() if section is not None else None
+
+    def content(self) -> Heard | None:
+        """Return the message if all of it is there."""
+        whole = self._begun(b"")
+        if whole is not None and (self.ended or whole.reach == self.size):
+            return whole.joined()
+        header, text = self._begun(b"HEADER"), self._begun(b"TEXT")
+        if header is None or text is None:
+            return None
+        first, second = header.joined(), text.joined()
+        return Heard(first.data + second.data, first.spans + second.spans)
+
+    def _begun(self, name: bytes) -> _Section | None:
+        """Return a section if its beginning is there."""
+        section = self.sections.get(name)
+        return section if section is not None and 0 in section.pieces else None
 
 
 class Fetched:
-    """The messages of one mailbox that are being fetched."""
+    """The messages of one mailbox that are being fetched.
+
+    Attributes:
+        held: number of bytes of memory, about, that they take.
+    """
 
     def __init__(self) -> None:
         self._messages: dict[bytes, _Pieces] = {}
-        self._held = 0
+        self.held = 0
         self._asked: dict[int, int] = {}
 
     def ask(self, command: bytes) -> None:
@@ -78,7 +126,11 @@ class Fetched:
 
     def hear(self, number: bytes, response: Sentence) -> list[MessageSeen | Malformed]:
         """Take a FETCH response; return the messages that are complete now."""
-        pieces = self._messages.setdefault(number, _Pieces())
+        pieces = self._messages.get(number)
+        if pieces is None:
+            pieces = self._messages[number] = _Pieces()
+            self.held += pieces.held
+        before = pieces.held
         name: bytes | None = None
         words = iter(response.words(response=True))
         for word in words:
@@ -95,14 +147,15 @@ class Fetched:
                 pieces.whole = pieces.whole and word.whole
                 self._keep(pieces, name, heard)
                 name = None
+        self.held += pieces.held - before
         done = self._complete(number, pieces)
-        if self._held > MESSAGE_LIMIT or len(self._messages) > _MOST_MESSAGES:
+        if self.held > MESSAGE_LIMIT or len(self._messages) > _MOST_MESSAGES:
             done += self.flush()
         return done
 
     def flush(self) -> list[MessageSeen | Malformed]:
         """Return what was fetched of messages that never became complete, and forget them."""
-        messages, self._messages, self._held = self._messages, {}, 0
+        messages, self._messages, self.held = self._messages, {}, 0
         return [event for pieces in messages.values() for event in _joined(pieces)]
 
     def _keep(self, pieces: _Pieces, name: bytes, heard: Heard) -> None:
@@ -116,8 +169,8 @@ class Fetched:
             pieces.ended = True
         if found[2] is None and section == b"":
             pieces.ended = True
-        self._held += len(heard.data)
-        pieces.sections.setdefault(section, {}).setdefault(origin, heard)
+        pieces.held += len(heard.data) + _PIECE
+        pieces.sections.setdefault(section, _Section()).add(origin, heard)
 
     def _told(self, pieces: _Pieces, name: bytes, words: list[Word]) -> None:
         """Remember what the server tells of a message without sending it."""
@@ -133,19 +186,15 @@ class Fetched:
             pieces.parts = {
                 each: Heard(header, span) for each, header in structure.mime_headers(told).items()
             }
-        self._held += span[0].end - span[0].start
+        pieces.held += span[0].end - span[0].start + _PIECE * len(pieces.parts)
 
     def _complete(self, number: bytes, pieces: _Pieces) -> list[MessageSeen | Malformed]:
         """Return the message if all of it is there, and forget it."""
-        whole, header, text = (pieces.section(name) for name in (b"", b"HEADER", b"TEXT"))
-        if whole is not None and (pieces.ended or len(whole.data) == pieces.size):
-            content = whole
-        elif header is not None and text is not None:
-            content = Heard(header.data + text.data, header.spans + text.spans)
-        else:
+        content = pieces.content()
+        if content is None:
             return []
         del self._messages[number]
-        self._held -= len(content.data)
+        self.held -= pieces.held
         return [MessageSeen(protocol=Protocol.IMAP, content=content, whole=pieces.whole)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mailtap.capture.events import CompressionStarted, Heard, LoginSeen, MessageSeen
@@ -37,11 +38,11 @@ def converse(talk: Talk) -> Reading[None]:
     if session.compressed:
         return
     if not go_on or (yield from tls.begins(talk)):
-        talk.say(*session.fetched.flush())
+        session.settle()
         yield from tls.watch(talk, Protocol.IMAP)
         return
     yield from session.verdict(b"")
-    talk.say(*session.fetched.flush())
+    session.settle()
 
 
 class _Session:
@@ -69,7 +70,7 @@ class _Session:
         if verb in (b"FETCH", b"UID"):
             self.fetched.ask(line.text)
         if verb in _LEAVES_MAILBOX:
-            self.talk.say(*self.fetched.flush())
+            self.settle()
         spoken = whole_line(line) or (yield from sentence(self.talk.client, line, self._invited))
         if verb == b"IDLE" and (yield from self._invited()):
             yield from self.talk.client.line()
@@ -84,6 +85,11 @@ class _Session:
         elif verb == b"STARTTLS" and accepted is not False:
             return not (accepted or (yield from tls.begins(self.talk)))
         return not self.compressed
+
+    def settle(self) -> None:
+        """Say what was fetched of messages that will not become complete any more."""
+        self.talk.say(*self.fetched.flush())
+        self.talk.kept = 0
 
     def verdict(self, tag: bytes) -> Reading[bool | None]:
         """Read responses up to the one that completes a command; None where it was not seen."""
@@ -103,8 +109,9 @@ class _Session:
         spoken = whole_line(line) or (yield from sentence(self.talk.server, line))
         if found := _FETCH.match(spoken.data):
             self.talk.say(*self.fetched.hear(found[1], spoken))
+            self.talk.kept = self.fetched.held
         elif _EXPUNGE.match(spoken.data):
-            self.talk.say(*self.fetched.flush())
+            self.settle()
         tag, _, rest = line.text.partition(b" ")
         verdict = _VERDICTS.get(rest.partition(b" ")[0].upper())
         if verdict is not None and tag != b"*" and len(self._early) < _MOST_EARLY:
@@ -131,10 +138,10 @@ class _Session:
 
     def _login(self, spoken: Sentence, *, accepted: bool | None) -> None:
         """RFC 9051, section 6.2.3."""
-        words = [word.heard for word in spoken.words()][1:]
+        words = [word.heard for word in islice(spoken.words(), 1, 4)]
         if len(words) < len(("LOGIN", "user", "password")) or not spoken.whole:
             return
-        verb, username, password = words[:3]
+        verb, username, password = words
         self.talk.say(
             LoginSeen(
                 protocol=Protocol.IMAP,
@@ -148,7 +155,7 @@ class _Session:
 
     def _append(self, spoken: Sentence, *, accepted: bool | None) -> None:
         """RFC 9051, section 6.3.12: the strings behind the mailbox and the date are messages."""
-        for word in list(spoken.words())[3:]:
+        for word in islice(spoken.words(), 3, None):
             if word.is_string and b"\n" in word.heard.data:
                 self.talk.say(
                     MessageSeen(

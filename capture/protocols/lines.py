@@ -370,12 +370,13 @@ class Stream:
 class _Kept:
     """What a body or a run of octets has collected: everything before its first hole, up to the limit."""
 
-    __slots__ = ("_limited", "_pieces", "_start", "_stream", "size", "whole")
+    __slots__ = ("_limited", "_others", "_pieces", "_start", "_stream", "size", "whole")
 
     def __init__(self, stream: Stream) -> None:
         self.whole = True
         self.size = 0
         self._stream = stream
+        self._others = stream.kept
         self._start = stream.offset
         self._pieces: list[bytes] = []
         self._limited = False
@@ -388,11 +389,11 @@ class _Kept:
             self._limited = size > room
             self._pieces.append(taken[:room] if self._limited else taken)
             self.size += min(size, room)
-            self._stream.kept = self.size
+            self._stream.kept = self._others + self.size
 
     def block(self) -> Block:
         """Return what was kept."""
-        self._stream.kept = 0
+        self._stream.kept = self._others
         span = _new(Span, (self._stream.direction, self._start, self._start + self.size))
         whole = self.whole and not self._limited
         return Block(b"".join(self._pieces), (span,), whole, self._limited)

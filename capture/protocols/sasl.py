@@ -124,6 +124,7 @@ def exchange(
     talk.say(LoginSeen(protocol=protocol, mechanism=name, spans=(span,), accepted=step.accepted, **fields))
 
 
+_MOST_TEXTS = 100  # of either side that are kept: no mechanism has so many steps
 MISSHAPEN = N_("A login response that is not of its mechanism's shape was skipped.")
 
 
@@ -139,7 +140,9 @@ _COMMAND = re.compile(rb"(QUIT|NOOP|RSET|DATA|CAPA|STAT|LIST|UIDL|HELP)\r?$", re
 
 
 def _add(texts: list[Heard], text: Heard) -> bool:
-    """Append `text` with base64 undone; return whether it was base64."""
+    """Append `text` with base64 undone, if it is not one too many; return whether it was base64."""
+    if len(texts) == _MOST_TEXTS:
+        return True
     if text.data.strip() in (b"", b"="):  # RFC 4954, section 4: `=` is an empty initial response
         texts.append(Heard(b"", text.spans))
         return True

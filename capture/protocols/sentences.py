@@ -98,16 +98,20 @@ def sentence(
         return Sentence(b"", line.span.start, line, whole=False)
     data = bytearray(line.text + _end(line))
     last: Line | None = line
-    while last is not None and (literal := _LITERAL.search(last.text)):
-        size = int(literal[1])
-        if go_ahead is not None and not literal[2] and not (yield from go_ahead()):
-            return Sentence(bytes(data), line.span.start, line, whole=False)
-        block = yield from stream.octets(size)
-        data += block.data
-        last = (yield from stream.line()) if block.whole else None
-        if last is None or len(data) > MESSAGE_LIMIT:
-            return Sentence(bytes(data), line.span.start, line, whole=False)
-        data += last.text + _end(last)
+    try:
+        while last is not None and (literal := _LITERAL.search(last.text)):
+            size = int(literal[1])
+            if go_ahead is not None and not literal[2] and not (yield from go_ahead()):
+                return Sentence(bytes(data), line.span.start, line, whole=False)
+            block = yield from stream.octets(size)
+            data += block.data
+            last = (yield from stream.line()) if block.whole else None
+            if last is None or len(data) > MESSAGE_LIMIT:
+                return Sentence(bytes(data), line.span.start, line, whole=False)
+            data += last.text + _end(last)
+            stream.kept = len(data)
+    finally:
+        stream.kept = 0
     return Sentence(bytes(data), line.span.start, line, whole=True)
 
 

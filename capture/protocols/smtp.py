@@ -23,6 +23,7 @@ _AFTER_DATA = re.compile(rb"(MAIL FROM:|RCPT TO:|EHLO |HELO |(RSET|QUIT|NOOP|DAT
 # RFC 5321, section 4.1.2: a path in angle brackets, its local part may be quoted; source routes are dropped.
 _PATH = re.compile(rb'[^:]*:\s*(?:<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|([^\s<>]+))')
 _CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
+_SPAN, _ADDRESS = 128, 512  # bytes of memory, about, that one takes
 _GO_ON = b"354"
 _ACCEPTED = {b"2": True, b"4": False, b"5": False}
 BAD_CHUNK = N_("A BDAT command without a size was skipped.")
@@ -60,9 +61,14 @@ class _Transaction:
     whole: bool = True
     limited: bool = False
 
+    @property
+    def kept(self) -> int:
+        """Return the number of bytes of memory, about, that it takes."""
+        return len(self.content) + _SPAN * len(self.spans) + _ADDRESS * len(self.recipients)
+
     def add(self, block: Block) -> None:
         """Append a BDAT chunk."""
-        room = MESSAGE_LIMIT - len(self.content)
+        room = max(MESSAGE_LIMIT - len(self.content) - _SPAN * len(self.spans), 0)
         self.limited = self.limited or block.limited or len(block.data) > room
         if self.whole:
             self.content += block.data[:room]
@@ -141,7 +147,7 @@ class _Session:
 
     def settle(self) -> None:
         """Say what was sent of a transaction that never came to its message, and begin a new one."""
-        mail, self.mail = self.mail, _Transaction()
+        mail, self.mail, self.talk.kept = self.mail, _Transaction(), 0
         if mail.spans:
             mail.whole = False
             self.talk.say(mail.event(Heard(bytes(mail.content), tuple(mail.spans))))
@@ -167,6 +173,7 @@ class _Session:
         address = Address(Heard(found[group], (line.part(*found.span(group)),)), accepted)
         if verb == b"RCPT":
             self.mail.recipients.append(address)
+            self.talk.kept = self.mail.kept
         elif self.mail.sender is not None and accepted is False:
             # A nested MAIL that was refused: the transaction in progress stands (RFC 5321, section 4.1.4).
             self.talk.say(_Transaction(sender=address).event())
@@ -200,6 +207,7 @@ class _Session:
             yield from self.answer(line)
             return
         self.mail.add((yield from self.talk.client.octets(int(found[1]))))
+        self.talk.kept = self.mail.kept
         if found[2]:
             yield from self._finish(line, Heard(bytes(self.mail.content), tuple(self.mail.spans)))
         else:
@@ -213,7 +221,7 @@ class _Session:
             reply = yield from self.answer(line)
             accepted = accepted or (reply.accepted if reply else None)
         self.talk.say(self.mail.event(content, accepted=accepted))
-        self.mail = _Transaction()
+        self.mail, self.talk.kept = _Transaction(), 0
 
     def _auth(self, line: Line) -> Reading[None]:
         begun = sasl.opening(line, 1)

@@ -30,12 +30,14 @@ class Talk:
         reached: for each of these, how far both streams had to come for it.
         started_late: whether the capture began after the greeting.
         server_holes: number of holes in what the server says that were come to.
+        kept: number of bytes of memory, about, that the parser itself takes for what is not complete.
     """
 
     __slots__ = (
         "_lost_at",
         "client",
         "events",
+        "kept",
         "port",
         "reached",
         "server",
@@ -51,6 +53,7 @@ class Talk:
         self.reached: list[tuple[int, int]] = []
         self.started_late = False
         self.server_holes = 0
+        self.kept = 0
         self._lost_at: int | None = None
 
     def stream(self, direction: Direction) -> Stream:

@@ -6,6 +6,8 @@ All other bytes are only counted.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ _SERVER_NAME, _SUPPORTED_VERSIONS = 0, 43  # extensions, RFC 6066, section 3; RF
 _RECORD_LIMIT = 18_432 + 5  # RFC 5246, section 6.2.3, with the header
 _HEADER, _MESSAGE_HEADER, _MAJOR = 5, 4, 3
 _HANDSHAKE_LIMIT = 262_144
+_PLACE = 128  # bytes of memory, about, that the place of a record takes
 
 VERSIONS = MappingProxyType(
     {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
@@ -53,6 +56,7 @@ def watch(talk: Talk, protocol: Protocol) -> Reading[None]:
     while True:
         for half in halves:
             half.listen(talk)
+        talk.kept = sum(half.kept for half in halves)
         if all(half.stream.closed for half in halves):
             break
         yield None
@@ -100,6 +104,11 @@ class _Half:
         """Return the number of bytes that could not be read."""
         return self._opaque + len(self._records)
 
+    @property
+    def kept(self) -> int:
+        """Return the number of bytes of memory, about, that is taken by what is not complete."""
+        return len(self._records) + len(self._handshake) + _PLACE * len(self._places)
+
     def listen(self, talk: Talk) -> None:
         """Take all bytes that are there."""
         while True:
@@ -131,7 +140,7 @@ class _Half:
                 return
             if len(self._records) < length:
                 return
-            if kind == HANDSHAKE:
+            if kind == HANDSHAKE and length > _HEADER:
                 self._places.append((len(self._handshake), self._offset + _HEADER))
                 self._handshake += self._records[_HEADER:length]
             del self._records[:length]
@@ -145,6 +154,7 @@ class _Half:
         self._opaque += len(self._records)
         self._records.clear()
         self._handshake.clear()
+        self._places.clear()
 
     def _read_handshake(self, talk: Talk) -> None:
         """Read the handshake messages that are complete (RFC 8446, section 4)."""
@@ -165,9 +175,8 @@ class _Half:
                 self.names = x509.names(_vector(message, _vector_start(message), 3))
                 self.certificate = self._spans(0, size)
             del self._handshake[:size]
-            self._places = [(at - size, offset) for at, offset in self._places]
-            while len(self._places) > 1 and self._places[1][0] <= 0:
-                del self._places[0]
+            first = max(bisect_right(self._places, size, key=itemgetter(0)) - 1, 0)
+            self._places = [(at - size, offset) for at, offset in self._places[first:]]
 
     def _spans(self, start: int, end: int) -> tuple[Span, ...]:
         """Return where bytes [start, end) of the handshake stand in the stream: they may cross records."""
