@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HEADER_LIMIT = 65_536
 """Longest header field read, in bytes."""
+HEAD_LIMIT = 1 << 20
+"""Longest header, all its fields together, that is read, in bytes."""
 
 _WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?([^?\r\n]*)\?=")
 _ADDRESS = re.compile(r"[^\s<>,;:\"]{1,64}@[^\s<>,;:\"]{1,255}")
@@ -91,7 +93,7 @@ _PARAMETER = re.compile(
 def parameters(raw: bytes) -> dict[str, str]:
     """Return a header's parameters, names in lower case (RFC 2045, section 5.1; RFC 2231, sections 3, 4)."""
     pieces: dict[str, dict[int, tuple[bytes, bool]]] = {}
-    for name, number, extended, quoted, bare in _PARAMETER.findall(_FOLD.sub(b"", raw)):
+    for name, number, extended, quoted, bare in _PARAMETER.findall(_FOLD.sub(b"", raw[:HEADER_LIMIT])):
         value = re.sub(rb"\\(.)", rb"\1", quoted) if quoted else bare.strip()
         place = int(number) if number else -1 if extended else -2
         key = name.lower().decode("ascii", "backslashreplace")

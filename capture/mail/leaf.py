@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from mailtap.capture.mail import headers
 
+PART_LIMIT = 1_000
+"""Parts of one message that are read."""
+
 
 class Leaf(NamedTuple):
     """A part that holds content.

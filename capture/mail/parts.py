@@ -2,27 +2,124 @@
 
 from __future__ import annotations
 
-import email
+import re
+from email.feedparser import BytesFeedParser
 from email.message import Message
 from email.policy import Compat32
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from mailtap.capture.mail import headers, wellformed
-from mailtap.capture.mail.leaf import Leaf, make_leaf, type_of, word
+from mailtap.capture.mail import wellformed
+from mailtap.capture.mail.leaf import PART_LIMIT, Leaf, make_leaf, type_of, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NESTING_LIMIT = 100
+"""Multipart and message declarations beyond which a message that is not well-formed is not taken apart."""
+
+_MOST_LINES = 1_500_000  # those of 64 MB in base64 are fewer
+_MOST_FIELDS = 50_000  # in the headers of all parts together
+_MOST_MADE = 3 * PART_LIMIT  # messages that the parser makes, one for each part and each container
+_LONGEST_READ = 16_384  # bytes of a field that the parser reads: its time grows with their square
+_PIECE = 8_192
+_CONTAINER = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.MULTILINE)
+
+
+class TooComplexError(Exception):
+    """A message is not well-formed, and the parser would take too long over it, or too much memory."""
+
+
+class _AsSent(Compat32):
+    """Hands out header values as they were sent, undecodable bytes as surrogates."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the base class has it
+        """Return the value itself, as far as it is read."""
+        return value[:_LONGEST_READ]
+
+
+_AS_SENT = _AsSent()
+
 
 def leaves(message: bytes) -> list[Leaf]:
-    """Return the parts that hold content, in order."""
+    """Return the parts that hold content, in order, and at most one more than are read.
+
+    Raises:
+        TooComplexError: it is neither well-formed nor for the parser.
+    """
     found = wellformed.leaves(message)
     return parsed(message) if found is None else found
 
 
 def parsed(message: bytes) -> list[Leaf]:
-    """Return the same of any message, however it is formed."""
-    return [_leaf(part) for part in _walk(email.message_from_bytes(message, policy=_AsSent()))]
+    """Return the same of any message, however it is formed.
+
+    Raises:
+        TooComplexError: it is too much for the parser.
+    """
+    if message.count(b"\n") > _MOST_LINES or _nested_too_deep(message):
+        raise TooComplexError
+    making = _Making()
+    parser = BytesFeedParser(making.message, policy=_AS_SENT)
+    making.made.clear()  # the parser tries once whether it can make one
+    try:
+        for at in range(0, len(message), _PIECE):
+            parser.feed(message[at : at + _PIECE])
+        parser.close()
+    except _EnoughError:
+        pass
+    return [_leaf(part) for part in islice(_walk(making.made[0]), PART_LIMIT + 1)]
+
+
+def _nested_too_deep(message: bytes) -> bool:
+    """Return whether so many containers are declared that the parser would take too long."""
+    lower = message.lower()  # a pattern that ignores case takes ten times as long
+    if lower.count(b"multipart/") + lower.count(b"message/") <= NESTING_LIMIT:
+        return False
+    return sum(1 for _ in islice(_CONTAINER.finditer(lower), NESTING_LIMIT + 1)) > NESTING_LIMIT
+
+
+class _EnoughError(Exception):
+    """More parts were found than are read."""
+
+
+class _Making:
+    """Makes what the parser needs, within bounds.
+
+    Attributes:
+        made: the messages that it made, the whole one first.
+        fields: how many header fields it read for them.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[_Counted] = []
+        self.fields = 0
+
+    def __deepcopy__(self, _memo: object) -> _Making:
+        """Return itself: a copy of one part's message is no copy of all the others."""
+        return self
+
+    def message(self, policy: Compat32 = _AS_SENT) -> _Counted:
+        """Make the message of a part."""
+        if len(self.made) > _MOST_MADE:
+            raise _EnoughError
+        self.made.append(_Counted(self, policy))
+        return self.made[-1]
+
+
+class _Counted(Message):
+    """A part's message, whose header fields are counted."""
+
+    def __init__(self, making: _Making, policy: Compat32) -> None:
+        super().__init__(policy)
+        self._making = making
+
+    def set_raw(self, name: str, value: str) -> None:
+        """Add a header field, as the parser does."""
+        self._making.fields += 1
+        if self._making.fields > _MOST_FIELDS:
+            raise TooComplexError
+        super().set_raw(name, value)
 
 
 def _walk(part: Message) -> Iterator[Message]:
@@ -49,16 +146,8 @@ def _leaf(part: Message) -> Leaf:
     return leaf._replace(raw=raw.encode("ascii", "replace")) if isinstance(raw, str) else leaf
 
 
-class _AsSent(Compat32):
-    """Hands out header values as they were sent, undecodable bytes as surrogates."""
-
-    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the base class has it
-        """Return the value itself."""
-        return value
-
-
 def _header(part: Message, name: str) -> bytes:
-    return str(part.get(name, ""))[: headers.HEADER_LIMIT].encode("utf-8", "surrogateescape")
+    return str(part.get(name, "")).encode("utf-8", "surrogateescape")
 
 
 def _content(part: Message) -> bytes:

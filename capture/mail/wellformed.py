@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import binascii
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mailtap.capture.mail import headers
-from mailtap.capture.mail.leaf import Leaf, make_leaf
+from mailtap.capture.mail.leaf import PART_LIMIT, Leaf, make_leaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ _HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*\Z")
 _BOUNDARY = re.compile(rb';\s*boundary="?([A-Za-z0-9\'()+_,./:=?-]{1,70})"?\s*(?:;|\Z)', re.IGNORECASE)
 _ENCODINGS = frozenset((b"", b"7bit", b"8bit", b"binary", b"quoted-printable", b"base64"))
 _TYPES_READ_ELSEWHERE = (b"message/", b"multipart/digest")
+_TELLING = frozenset((b"content-type", b"content-transfer-encoding", b"content-disposition"))
 _DEEPEST = 20
 
 
@@ -30,12 +32,15 @@ class _NotWellFormedError(Exception):
 
 
 def leaves(message: bytes) -> list[Leaf] | None:
-    """Return the parts that hold content, in order; None where the message is not well-formed."""
+    """Return the parts that hold content, in order, and at most one more than are read.
+
+    None where the message is not well-formed.
+    """
     lines = message.count(b"\n")
     if message.count(b"\r\n") != lines or message.count(b"\r") != lines:
         return None
     try:
-        return list(_part(message, 0, len(message), _DEEPEST))
+        return list(islice(_part(message, 0, len(message), _DEEPEST), PART_LIMIT + 1))
     except _NotWellFormedError:
         return None
 
@@ -49,7 +54,7 @@ def _part(message: bytes, start: int, end: int, deepest: int) -> Iterator[Leaf]:
         if stop < 0:
             raise _NotWellFormedError
         head, body = message[start : stop + 2], stop + 4
-    if not _HEADER.match(head) or not deepest:
+    if len(head) > headers.HEAD_LIMIT or not _HEADER.match(head) or not deepest:
         raise _NotWellFormedError
     fields = _fields(head)
     kind = fields.get(b"content-type", b"")
@@ -69,13 +74,16 @@ def _fields(head: bytes) -> dict[bytes, bytes]:
     """Return the header fields that tell of the content; of several of one name, the first."""
     found: dict[bytes, bytes] = {}
     for name, start, end in headers.fields(head):
-        if name.startswith(b"content-"):
+        if name in _TELLING:
             found.setdefault(name, head[start:end])
     return found
 
 
 def _between_boundaries(message: bytes, start: int, end: int, kind: bytes) -> list[tuple[int, int]]:
-    """Return where the parts of a multipart body stand, whose boundaries must all be well-formed."""
+    """Return where the parts of a multipart body stand, as many as are read.
+
+    Their boundaries must all be well-formed.
+    """
     named = _BOUNDARY.findall(kind)
     if len(named) != 1 or kind.lower().count(b"boundary") != 1:
         raise _NotWellFormedError
@@ -93,6 +101,8 @@ def _between_boundaries(message: bytes, start: int, end: int, kind: bytes) -> li
         if at < begin or not message.startswith(b"\r\n", begin - 2, end):
             break
         places.append((begin, at))
+        if len(places) > PART_LIMIT:
+            return places
     raise _NotWellFormedError
 
 

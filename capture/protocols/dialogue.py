@@ -78,6 +78,7 @@ class Dialogue:
             more: the chunks that follow it, if they are here, too.
         """
         stream = self._talk.stream(direction)
+        looked_at = stream.pending if self._parser is None else 0
         if more and isinstance(item, Chunk):
             ready = stream.take_in((item, *more))
         else:
@@ -86,11 +87,12 @@ class Dialogue:
             ready = (bool(more) and stream.take_in(more)) or ready
         if self.finished:
             return []
-        if self._first is None and isinstance(item, Chunk):
+        is_gap = isinstance(item, Gap)
+        if self._first is None and not is_gap:
             self._first = Span(direction, item.offset, item.offset + 1)  # however it was split
-        if self._parser is not None and not ready and stream.pending <= PENDING_LIMIT:
-            return []  # most chunks are the middle of something
-        return self._go_on(direction)
+        # Most chunks are the middle of something, or stand behind what a protocol is recognised by.
+        is_idle = looked_at >= SIGHT_LIMIT and not is_gap if self._parser is None else not ready
+        return [] if is_idle and stream.pending <= PENDING_LIMIT else self._go_on(direction)
 
     def close(self, direction: Direction) -> list[Event]:
         """Say that one direction has ended; what was waiting for it is settled as best known."""

@@ -406,13 +406,13 @@ def _unstuff(block: Block, *, strict: bool) -> Block:
     at = block.data.find(mark)
     while at >= 0:
         dots.append(at + len(mark) - 1)
+        if len(dots) > _DOTS_LIMIT:
+            return block._replace(data=block.data[block.data.startswith(b".") :].replace(mark, mark[:-1]))
         at = block.data.find(mark, at + len(mark))
     if not dots:
         return block
     runs = list(zip([0, *(dot + 1 for dot in dots)], [*dots, len(block.data)], strict=True))
     data = b"".join(block.data[start:end] for start, end in runs)
-    if len(dots) > _DOTS_LIMIT:
-        return block._replace(data=data)
     (whole,) = block.spans
     at = whole.start
     spans = tuple(Span(whole.direction, at + start, at + end) for start, end in runs if start < end)

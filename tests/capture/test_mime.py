@@ -237,9 +237,45 @@ def test_too_many_parts_are_said() -> None:
     assert body.value.count("x") == mime.PART_LIMIT
 
 
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"], ids=["well-formed", "bare line feeds"])
+def test_too_many_parts_are_said_however_they_are_written(line_end: bytes) -> None:
+    lines = [b"Content-Type: multipart/mixed; boundary=b", b"", *[b"--b", b"", b"x"] * 20_000, b"--b--", b""]
+    contents = mime.read(line_end.join(lines))
+    assert contents.notes == ((mime.TOO_MANY_PARTS, {}),)
+    (body,) = contents.parts
+    assert body.value.count("x") == mime.PART_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        pytest.param(b"Subject: " + b"x" * 70_000 + b"\r\n", 1, id="a long field"),
+        pytest.param(b"To: a@b.c\r\n" * 20_000, mime.NAME_LIMIT, id="many addresses"),
+        pytest.param(b"Subject: x\r\n" * 20_000, mime.NAME_LIMIT, id="many subjects"),
+        pytest.param(b"Subject: x\r\n" + b"X: y\r\n" * 200_000 + b"To: a@b.c\r\n", 1, id="many fields"),
+    ],
+)
+def test_too_long_a_header_is_said_and_read_as_far_as_it_goes(header: bytes, values: int) -> None:
+    raw = header + b"\r\nbody\r\n"
+    contents = mime.read(raw)
+    assert (mime.TOO_LONG_A_HEADER, {}) in contents.notes
+    assert [part.field for part in contents.parts].count(Field.BODY) == 1
+    assert len(contents.parts) == values + 1
+    assert all(len(part.value) <= 65_536 for part in contents.parts)
+    assert all(part.end - part.start <= 65_536 for part in contents.parts)
+
+
+def test_too_many_fields_in_a_part_are_said_and_read_as_text() -> None:
+    head = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n"
+    contents = mime.read(head + b"X: y\n" * 60_000 + b"\nbody\n--b--\n")
+    assert contents.notes == ((mime.TOO_COMPLEX, {}),)
+    (body,) = contents.parts
+    assert body.value.endswith("\nbody\n--b--\n")
+
+
 def test_too_deep_is_said_and_read_as_text() -> None:
     contents = mime.read(b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 200)
-    assert contents.notes == ((mime.TOO_NESTED, {}),)
+    assert contents.notes == ((mime.TOO_COMPLEX, {}),)
     assert [part.field for part in contents.parts] == [Field.BODY]
 
 

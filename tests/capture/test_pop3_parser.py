@@ -90,6 +90,7 @@ FETCH = "S: +OK\nC: USER a\nS: +OK\nC: RETR 1\n"
         pytest.param(FETCH + "S: +OK 5 octets\nS: long body\nS: .\n", 4242, [(b"long body\r\n", True)], id="wrong-count"),
         pytest.param(FETCH + "S: +OK\nS: .\n", 4242, [(b"", True)], id="empty"),
         pytest.param(FETCH + "S: +OK\nS: ..\nS: ...\nS: .x\nS: .\n", 4242, [(b".\r\n..\r\nx\r\n", True)], id="dots"),
+        pytest.param(FETCH + "S: +OK\n" + "S: ..\nS: ...\nS: .x\n" * 999 + "S: .\n", 4242, [(b".\r\n..\r\nx\r\n" * 999, True)], id="very many dots"),
         pytest.param(FETCH + "S: +OK\nS: a\\n.\\nb\nS: .\n", 4242, [(b"a\n.\nb\r\n", True)], id="bare-line-feeds-inside"),
         pytest.param(FETCH + "S: +OK\\n\\\nS: a\\n\\\nS: .\\n\\\n", 4242, [(b"a\n", True)], id="bare-line-feeds"),
         pytest.param(FETCH + "S: -ERR\nC: RETR 2\nS: +OK\nS: x\nS: .\n", 4242, [(b"x\r\n", True)], id="refused"),
