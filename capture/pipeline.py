@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BOTH = len(Direction)
 _MOST_HELD = 128 << 20  # twice the largest message
-_WEIGHINGS = 8  # times that it is looked at what is held, while as much as may be held is heard
+_WEIGHINGS = 32  # times that it is looked at what is held, while as much as may be held is heard
 _MOST_FLOWS = 1 << 16
 
 
@@ -179,8 +179,10 @@ class Listener:
     def _relieve(self) -> None:
         """Keep what all flows hold within its bound: those that hold most are given up."""
         self._unweighed = 0
+        held = sum(ear.dialogue.held for ear in self._ears.values())
+        if held <= self._most_held:
+            return
         ears = sorted(self._ears.values(), key=lambda ear: ear.dialogue.held)
-        held = sum(ear.dialogue.held for ear in ears)
         while held > self._most_held:
             ear = ears.pop()
             held -= ear.dialogue.held

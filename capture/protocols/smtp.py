@@ -23,7 +23,7 @@ _AFTER_DATA = re.compile(rb"(MAIL FROM:|RCPT TO:|EHLO |HELO |(RSET|QUIT|NOOP|DAT
 # RFC 5321, section 4.1.2: a path in angle brackets, its local part may be quoted; source routes are dropped.
 _PATH = re.compile(rb'[^:]*:\s*(?:<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|([^\s<>]+))')
 _CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
-_SPAN, _ADDRESS = 128, 512  # bytes of memory, about, that one takes
+_SPAN, _ADDRESS = 128, 640  # bytes of memory, about, that one takes
 _GO_ON = b"354"
 _ACCEPTED = {b"2": True, b"4": False, b"5": False}
 BAD_CHUNK = N_("A BDAT command without a size was skipped.")
