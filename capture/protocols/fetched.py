@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ITEM = re.compile(
     rb"(?:BODY|BINARY)(?:\.PEEK)?\[([^\]]*)\](?:<(\d{1,10})>)?\Z|RFC822(\.HEADER|\.TEXT)?\Z", re.IGNORECASE
 )
-_ASKED = re.compile(rb"<(\d{1,10})\.(\d{1,10})>")
+_ASKED = re.compile(rb"\[\s*\]<(\d{1,10})\.(\d{1,10})>")
 _CONTENT_FIELD = re.compile(
     rb"^(?:content-[a-z-]+|mime-version):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE
 )
@@ -45,8 +45,16 @@ class _Section:
     pieces: dict[int, Heard] = field(default_factory=dict)
     reach: int = 0
 
-    def add(self, origin: int, piece: Heard) -> None:
-        """Add a piece; of two with the same beginning, the first counts."""
+    def add(self, origin: int, piece: Heard, *, is_all: bool) -> None:
+        """Add a piece; of two with the same beginning, the first counts.
+
+        Args:
+            origin: where it begins.
+            piece: its bytes.
+            is_all: whether it is the section as a whole, which counts for more than a part of it.
+        """
+        if is_all and len(piece.data) > self.reach:
+            self.pieces, self.reach = {}, 0
         self.pieces.setdefault(origin, piece)
         while (here := self.pieces.get(self.reach)) is not None and here.data:
             self.reach += len(here.data)
@@ -71,7 +79,7 @@ class _Pieces:
     Attributes:
         sections: by name.
         size: the message's size, where the server told it.
-        ended: whether the whole message came, or a piece that was shorter than what was asked for: the last.
+        end: the message's size, as the whole of it tells, or its last piece: one shorter than was asked for.
         whole: whether no hole cut a piece.
         held: number of bytes of memory that all of this takes, about.
         envelope: the header fields that the server told, where it did.
@@ -80,7 +88,7 @@ class _Pieces:
 
     sections: dict[bytes, _Section] = field(default_factory=dict)
     size: int | None = None
-    ended: bool = False
+    end: int | None = None
     whole: bool = True
     held: int = _PIECE
     envelope: Heard | None = None
@@ -94,7 +102,7 @@ class _Pieces:
     def content(self) -> Heard | None:
         """Return the message if all of it is there."""
         whole = self._begun(b"")
-        if whole is not None and (self.ended or whole.reach == self.size):
+        if whole is not None and whole.reach in (self.end, self.size):
             return whole.joined()
         header, text = self._begun(b"HEADER"), self._begun(b"TEXT")
         if header is None or text is None:
@@ -121,7 +129,7 @@ class Fetched:
         self._asked: dict[int, int] = {}
 
     def ask(self, command: bytes) -> None:
-        """Remember which parts of a section a FETCH command asks for."""
+        """Remember which pieces of whole messages a FETCH command asks for."""
         self._asked = {int(origin): int(size) for origin, size in _ASKED.findall(command)}
 
     def hear(self, number: bytes, response: Sentence) -> list[MessageSeen | Malformed]:
@@ -163,14 +171,13 @@ class Fetched:
         if found is None:
             return
         section = (found[1] or b"").strip() if found[1] is not None else (found[3] or b".")[1:]
+        is_all = found[2] is None and not section.startswith(b"HEADER.FIELDS")
         section = b"HEADER" if section.startswith(b"HEADER.FIELDS") else section
         origin = int(found[2] or 0)
-        if found[2] is not None and len(heard.data) < self._asked.get(origin, 0):
-            pieces.ended = True
-        if found[2] is None and section == b"":
-            pieces.ended = True
+        if section == b"" and (is_all or len(heard.data) < self._asked.get(origin, 0)):
+            pieces.end = origin + len(heard.data)
         pieces.held += len(heard.data) + _PIECE
-        pieces.sections.setdefault(section, _Section()).add(origin, heard)
+        pieces.sections.setdefault(section, _Section()).add(origin, heard, is_all=is_all)
 
     def _told(self, pieces: _Pieces, name: bytes, words: list[Word]) -> None:
         """Remember what the server tells of a message without sending it."""
