@@ -5,10 +5,12 @@ Each fragment stays a piece of its own, so that a byte is still known by the pac
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
 _MOST_DATAGRAMS = 1024
 _MOST_BYTES = 8 << 20
+_MOST_PIECES = 2_048  # of one datagram: the smallest link makes 1,366 of the largest (RFC 791, section 3.2)
 _LONGEST = 0xFFFF
 
 
@@ -22,6 +24,50 @@ class Fragment(NamedTuple):
     time_ns: int
 
 
+class _Datagram:
+    """A datagram that is not whole yet.
+
+    Attributes:
+        parts: its pieces, in the order in which they came.
+        size: number of bytes in them.
+    """
+
+    __slots__ = ("_end", "_longest", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[Fragment] = []
+        self.size = 0
+        self._longest: dict[int, int] = {}  # by the offset at which pieces begin
+        self._end: int | None = None
+
+    def add(self, fragment: Fragment) -> bool:
+        """Add a piece, unless it brings nothing new; return whether that may have made the datagram whole."""
+        size = len(fragment.data)
+        if self._longest.get(fragment.offset, -1) >= size:
+            return False
+        self._longest[fragment.offset] = size
+        self.parts.append(fragment)
+        self.size += size
+        if self._end is None and not fragment.more:
+            self._end = fragment.offset + size
+        return self._end is not None and self.size >= self._end
+
+    def joined(self) -> tuple[Fragment, ...]:
+        """Return the pieces in order and without overlap, or nothing while some are missing."""
+        if self._end is None:
+            return ()
+        whole: list[Fragment] = []
+        end = 0
+        for part in sorted(self.parts, key=attrgetter("offset")):
+            if part.offset > end:
+                return ()
+            rest = part.data[end - part.offset : self._end - part.offset]
+            if rest:
+                whole.append(part._replace(offset=end, data=rest))
+                end += len(rest)
+        return tuple(whole) if end == self._end else ()
+
+
 class Fragments:
     """The datagrams that are not whole yet, and a bound on them.
 
@@ -31,7 +77,7 @@ class Fragments:
 
     def __init__(self) -> None:
         self.given_up = 0
-        self._waiting: dict[bytes, list[Fragment]] = {}
+        self._waiting: dict[bytes, _Datagram] = {}
         self._bytes = 0
 
     def add(self, datagram: bytes, fragment: Fragment) -> tuple[Fragment, ...]:
@@ -43,36 +89,23 @@ class Fragments:
         """
         if fragment.offset + len(fragment.data) > _LONGEST:
             return ()
-        parts = self._waiting.setdefault(datagram, [])
-        if any(part.offset == fragment.offset and len(part.data) >= len(fragment.data) for part in parts):
-            return ()
-        parts.append(fragment)
-        self._bytes += len(fragment.data)
-        if whole := _joined(parts):
+        waiting = self._waiting.setdefault(datagram, _Datagram())
+        before = waiting.size
+        whole = waiting.joined() if waiting.add(fragment) else ()
+        self._bytes += waiting.size - before
+        if whole:
             self._forget(datagram)
-            return whole
+        elif len(waiting.parts) > _MOST_PIECES:
+            self._give_up(datagram)
         while len(self._waiting) > _MOST_DATAGRAMS or self._bytes > _MOST_BYTES:
-            self._forget(next(iter(self._waiting)))
-            self.given_up += 1
-        return ()
+            self._give_up(next(iter(self._waiting)))
+        return whole
+
+    def _give_up(self, datagram: bytes) -> None:
+        """Wait no longer for the rest of a datagram."""
+        self._forget(datagram)
+        self.given_up += 1
 
     def _forget(self, datagram: bytes) -> None:
         """Drop the pieces of a datagram."""
-        self._bytes -= sum(len(part.data) for part in self._waiting.pop(datagram))
-
-
-def _joined(parts: list[Fragment]) -> tuple[Fragment, ...]:
-    """Return the pieces in order and without overlap, or nothing while some are missing."""
-    last = [part.offset + len(part.data) for part in parts if not part.more]
-    if not last or sum(len(part.data) for part in parts) < last[0]:
-        return ()
-    whole: list[Fragment] = []
-    end = 0
-    for part in sorted(parts, key=lambda part: part.offset):
-        if part.offset > end:
-            return ()
-        rest = part.data[end - part.offset : last[0] - part.offset]
-        if rest:
-            whole.append(part._replace(offset=end, data=rest))
-            end += len(rest)
-    return tuple(whole) if end == last[0] else ()
+        self._bytes -= self._waiting.pop(datagram).size

@@ -224,16 +224,17 @@ def test_overlapping_fragments_do_not_hide_a_hole() -> None:
     assert b"".join(item.payload for item in whole if isinstance(item, Segment)) == PIECE.payload
 
 
-def test_fragments_that_never_complete_are_bounded() -> None:
+@pytest.mark.parametrize("of_one_datagram", [False, True], ids=["of many datagrams", "of one"])
+def test_fragments_that_never_complete_are_bounded(of_one_datagram: bool) -> None:
     decoder = Decoder()
     notes: list[Segment | Note] = []
-    for identification in range(5000):
+    for number in range(5000):
         ip = wire.ipv4(
             wire.CLIENT.address,
             wire.SERVER.address,
-            bytes(16),
-            identification=identification,
-            fragment=0x2000,
+            bytes(8),
+            identification=0 if of_one_datagram else number,
+            fragment=0x2000 | (number if of_one_datagram else 0),
         )
         notes += decoder.decode(packet(wire.link(ip)))
     assert [str(note) for note in notes] == ["Too many IP fragments wait for others; the oldest are dropped."]
