@@ -6,6 +6,7 @@ the wire, as narrow as the protocol allows: the argument of PASS, not the line.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -41,22 +42,49 @@ class Heard(NamedTuple):
 
     def cut(self, start: int, end: int) -> tuple[Span, ...]:
         """Return where `data[start:end]` stood; all the spans where the bytes were not sent one for one."""
-        if self.pieces:
-            inside = [
-                piece.cut(start - at, end - at)
-                for at, piece in self.pieces
-                if at < end and start < at + len(piece.data)
-            ]
-            return tuple(span for spans in inside for span in spans) or self.spans
-        if sum(span.end - span.start for span in self.spans) != len(self.data):
-            return self.spans
-        cuts, at = [], 0
-        for span in self.spans:
-            low, high = max(start - at, 0), min(end - at, span.end - span.start)
-            if low < high:
-                cuts.append(Span(span.direction, span.start + low, span.start + high))
-            at += span.end - span.start
-        return tuple(cuts) or self.spans
+        return Places(self).cut(start, end)
+
+
+class Places:
+    """Where the bytes of a value stood, for whoever asks of many stretches of it."""
+
+    def __init__(self, heard: Heard) -> None:
+        self._all = heard.spans
+        # Runs of the value, in order: where each begins and ends, its spans, and whether those are its bytes.
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._runs: list[tuple[tuple[Span, ...], bool]] = []
+        self._add(heard, 0)
+
+    def cut(self, start: int, end: int) -> tuple[Span, ...]:
+        """Return where [start, end) of the value stood; see `Heard.cut`."""
+        cuts: list[Span] = []
+        for at in range(bisect_right(self._ends, start), bisect_left(self._starts, end)):
+            spans, is_sent = self._runs[at]
+            if is_sent:
+                ((direction, begin, _),) = spans
+                low, high = max(start, self._starts[at]), min(end, self._ends[at])
+                shift = begin - self._starts[at]
+                cuts += [Span(direction, low + shift, high + shift)] if low < high else []
+            else:
+                cuts += spans
+        return tuple(cuts) or self._all
+
+    def _add(self, heard: Heard, at: int) -> None:
+        if heard.pieces:
+            for offset, piece in heard.pieces:
+                self._add(piece, at + offset)
+        elif sum(span.end - span.start for span in heard.spans) != len(heard.data):
+            self._run(at, at + len(heard.data), heard.spans, is_sent=False)
+        else:
+            for span in heard.spans:
+                self._run(at, at + span.end - span.start, (span,), is_sent=True)
+                at += span.end - span.start
+
+    def _run(self, start: int, end: int, spans: tuple[Span, ...], *, is_sent: bool) -> None:
+        self._starts.append(start)
+        self._ends.append(end)
+        self._runs.append((spans, is_sent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from mailtap.capture.events import (
     LoginSeen,
     Malformed,
     MessageSeen,
+    Places,
     ServerNameSeen,
     TlsSeen,
     UnknownProtocol,
@@ -129,6 +130,7 @@ def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak 
     from mailtap.capture.mail import mime  # noqa: PLC0415  # who asks for logins only never needs it
 
     contents = mime.read(event.content.data, whole=event.whole)
+    places = Places(event.content)
     has_envelope = event.sender is not None or bool(event.recipients)
     for found in contents.parts:
         if found.source is Source.HEADER and has_envelope:
@@ -137,7 +139,7 @@ def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak 
             field=found.field,
             value=Secret(found.value),
             protocol=event.protocol,
-            evidence=locate(event.content.cut(found.start, found.end)),
+            evidence=locate(places.cut(found.start, found.end)),
             source=found.source,
             message=message,
             attachment=found.attachment,

@@ -8,7 +8,7 @@ is what Roundcube, SquirrelMail and Horde IMP really send; `docs/supported.md` l
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from mailtap.capture.events import Heard, MessageSeen
@@ -80,8 +80,8 @@ def credentials(form: Heard, content_type: bytes, *, sign: bool) -> tuple[Heard,
     reader = _READERS.get(kind)
     if reader is None:
         return None
-    fields: dict[bytes, Heard] = {}
-    for name, value in reader(form, content_type):
+    fields: dict[bytes, _Value] = {}
+    for name, value in reader(form.data, content_type):
         fields.setdefault(name if name.startswith(b"_") else name.lower(), value)
         if len(fields) >= _MOST_FIELDS:
             break
@@ -90,28 +90,40 @@ def credentials(form: Heard, content_type: bytes, *, sign: bool) -> tuple[Heard,
         pairs += [(user, password) for user in _USERS for password in _PASSWORDS]
     for user, password in pairs:
         if user in fields and password in fields and fields[user].data and fields[password].data:
-            return fields[user], fields[password]
+            first, second = fields[user], fields[password]
+            return (
+                Heard(first.data, form.cut(first.start, first.end)),
+                Heard(second.data, form.cut(second.start, second.end)),
+            )
     return None
 
 
-def _urlencoded(form: Heard, _content_type: bytes) -> Iterator[tuple[bytes, Heard]]:
+class _Value(NamedTuple):
+    """The value of a form's field, and where it stands in the form."""
+
+    data: bytes
+    start: int
+    end: int
+
+
+def _urlencoded(form: bytes, _content_type: bytes) -> Iterator[tuple[bytes, _Value]]:
     """Yield a form's fields (URL Standard, section 5.1)."""
-    for found in _PAIR.finditer(form.data):
+    for found in _PAIR.finditer(form):
         value = unquote_to_bytes(found[2].replace(b"+", b" "))
-        yield unquote_to_bytes(found[1].replace(b"+", b" ")), Heard(value, form.cut(*found.span(2)))
+        yield unquote_to_bytes(found[1].replace(b"+", b" ")), _Value(value, *found.span(2))
 
 
-def _multipart(form: Heard, content_type: bytes) -> Iterator[tuple[bytes, Heard]]:
+def _multipart(form: bytes, content_type: bytes) -> Iterator[tuple[bytes, _Value]]:
     """Yield a form's fields (RFC 7578)."""
     boundary = _BOUNDARY.search(content_type)
     if boundary is None:
         return
     mark = b"--" + (boundary[1] or boundary[2])
-    at = form.data.find(mark)
-    while at >= 0 and (end := form.data.find(b"\r\n" + mark, at)) >= 0:
-        head = form.data.find(b"\r\n\r\n", at, end)
-        if head >= 0 and (name := _PART_NAME.search(form.data[at:head])):
-            yield name[1], Heard(form.data[head + 4 : end], form.cut(head + 4, end))
+    at = form.find(mark)
+    while at >= 0 and (end := form.find(b"\r\n" + mark, at)) >= 0:
+        head = form.find(b"\r\n\r\n", at, end)
+        if head >= 0 and (name := _PART_NAME.search(form[at:head])):
+            yield name[1], _Value(form[head + 4 : end], head + 4, end)
         at = end + 2
 
 

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 SIZE = 300_000  # bytes
 MOST_SECONDS = 5
 MOST_MEMORY = 20 << 20
-SMTP, IMAP, TLS = (Endpoint("192.0.2.1", port) for port in (25, 143, 995))
+SMTP, WEB, IMAP, TLS = (Endpoint("192.0.2.1", port) for port in (25, 80, 143, 995))
+FORM = (
+    b"POST /webmail HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
 HEAD = b"From: a@b\r\nTo: c@d\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
 MIXED = b"Content-Type: multipart/mixed; boundary=b"
 Turns = list[tuple[str, bytes]]
@@ -93,6 +97,14 @@ FLOWS = [
     ),
     pytest.param(
         responses(lambda at: b"* 1 FETCH (BODY[HEADER]<%d> {1}\r\na)\r\n" % at, SIZE), id="pieces of a header"
+    ),
+    pytest.param(
+        submitted(("C", b"MAIL FROM:<a@b>\r\n"), ("S", b"250 x\r\n"), ("C", b"BDAT 9\r\nTo: a@b\r\n" * (SIZE // 18)), ("C", b"BDAT 0 LAST\r\n"), ("S", b"250 x\r\n" * (SIZE // 18 + 1))),
+        id="a header in chunks",
+    ),
+    pytest.param(
+        wire.conversation([("C", FORM + b"c8\r\n" + b"\r\nc8\r\n".join([b"a=b&" * 50] * (SIZE // 200)) + b"\r\n0\r\n\r\n"), ("S", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")], server=WEB),
+        id="a form in chunks",
     ),
     pytest.param(of_imap(("C", b"b LOGIN " + b"{0+}\r\n" * (SIZE // 6) + b"\r\n")), id="empty literals"),
     pytest.param(wire.conversation([("C", b"\x16\x03\x01\x00\x00" * (SIZE // 5))], server=TLS), id="empty records"),
