@@ -109,11 +109,6 @@ def cost(row: Row) -> tuple[float, float]:
 
 def _count(row: Row, capture: bytes) -> tuple[int, int]:
     """Return the calls that listening takes, and the blocks that are held when everything was heard."""
-    calls = 0
-
-    def profile(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event == "call"
 
     def hear() -> Listener:
         listener = Listener(logins_only=row.logins_only)
@@ -130,12 +125,23 @@ def _count(row: Row, capture: bytes) -> tuple[int, int]:
     gc.collect()
     kept = sys.getallocatedblocks() - before
     del listener
+    return calls_of(hear), kept
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """Return how many calls of Python functions and generators some work takes."""
+    calls = 0
+
+    def profile(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
     sys.setprofile(profile)
     try:
-        hear()
+        work()
     finally:
         sys.setprofile(None)
-    return calls, kept
+    return calls
 
 
 def main() -> int:

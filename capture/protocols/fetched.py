@@ -171,8 +171,9 @@ class Fetched:
         if found is None:
             return
         section = (found[1] or b"").strip() if found[1] is not None else (found[3] or b".")[1:]
-        is_all = found[2] is None and not section.startswith(b"HEADER.FIELDS")
-        section = b"HEADER" if section.startswith(b"HEADER.FIELDS") else section
+        some_fields = section.startswith(b"HEADER.FIELDS")
+        is_all = found[2] is None and not some_fields
+        section = b"HEADER" if some_fields else section
         origin = int(found[2] or 0)
         if section == b"" and (is_all or len(heard.data) < self._asked.get(origin, 0)):
             pieces.end = origin + len(heard.data)

@@ -40,32 +40,30 @@ class _Datagram:
         self._longest: dict[int, int] = {}  # by the offset at which pieces begin
         self._end: int | None = None
 
-    def add(self, fragment: Fragment) -> bool:
-        """Add a piece, unless it brings nothing new; return whether that may have made the datagram whole."""
+    def add(self, fragment: Fragment) -> tuple[Fragment, ...]:
+        """Add a piece, unless it brings nothing new; return the pieces in order, if they are whole now."""
         size = len(fragment.data)
         if self._longest.get(fragment.offset, -1) >= size:
-            return False
+            return ()
         self._longest[fragment.offset] = size
         self.parts.append(fragment)
         self.size += size
         if self._end is None and not fragment.more:
             self._end = fragment.offset + size
-        return self._end is not None and self.size >= self._end
+        return () if self._end is None or self.size < self._end else self._joined(self._end)
 
-    def joined(self) -> tuple[Fragment, ...]:
-        """Return the pieces in order and without overlap, or nothing while some are missing."""
-        if self._end is None:
-            return ()
+    def _joined(self, last: int) -> tuple[Fragment, ...]:
+        """Return the pieces up to `last` in order and without overlap, or nothing while some are missing."""
         whole: list[Fragment] = []
         end = 0
         for part in sorted(self.parts, key=attrgetter("offset")):
             if part.offset > end:
                 return ()
-            rest = part.data[end - part.offset : self._end - part.offset]
+            rest = part.data[end - part.offset : last - part.offset]
             if rest:
                 whole.append(part._replace(offset=end, data=rest))
                 end += len(rest)
-        return tuple(whole) if end == self._end else ()
+        return tuple(whole) if end == last else ()
 
 
 class Fragments:
@@ -91,7 +89,7 @@ class Fragments:
             return ()
         waiting = self._waiting.setdefault(datagram, _Datagram())
         before = waiting.size
-        whole = waiting.joined() if waiting.add(fragment) else ()
+        whole = waiting.add(fragment)
         self._bytes += waiting.size - before
         if whole:
             self._forget(datagram)

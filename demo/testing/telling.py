@@ -62,10 +62,10 @@ def why_leaked(hearing: Hearing, services: Iterable[Service]) -> list[str]:
     if len(hearing.leaks) > _LEAKS:
         told.append(f"  … and {len(hearing.leaks) - _LEAKS:,} more")
     advice = {
-        ADVICE[situation(flow, offered[str(leak.protocol)], leaks)]: None
+        ADVICE[situation(flow, offered[protocol], leaks)]: None
         for flow, leaks in hearing.leaks_of.items()
-        for leak in leaks
-        if str(leak.protocol) in offered
+        for protocol in dict.fromkeys(str(leak.protocol) for leak in leaks)
+        if protocol in offered
     }
     return [*told, *_wrapped(advice)]
 

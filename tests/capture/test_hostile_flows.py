@@ -27,7 +27,6 @@ FORM = (
 )
 HEAD = b"From: a@b\r\nTo: c@d\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
 MIXED = b"Content-Type: multipart/mixed; boundary=b"
-Turns = list[tuple[str, bytes]]
 
 
 def fetched(message: bytes) -> list[Packet]:

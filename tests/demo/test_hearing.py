@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
 import wire
 
+from bench.guards import calls_of
 from mailtap.capture.model import Endpoint
 from mailtap.demo.testing.hearing import Hearing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SESSION = [
     ("S", b"+OK ready\r\n"),
@@ -27,28 +22,12 @@ def heard(sessions: int) -> Hearing:
     return Hearing(wire.renumber([packet for talk in talks for packet in talk]))
 
 
-def calls(work: Callable[[], object]) -> int:
-    """Count the calls of Python functions and generators; a clock would tell of the machine as well."""
-    count = 0
-
-    def profile(_frame: object, event: str, _argument: object) -> None:
-        nonlocal count
-        count += event == "call"
-
-    sys.setprofile(profile)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
-
-
 def test_a_secret_is_found_in_each_session_once_at_the_same_cost_for_each() -> None:
     one, two = heard(100), heard(200)
     for each in (one, two):
         assert (len(each.streams), len(each.leaks)) == (2 * len(each.flows), 2 * len(each.flows))
     one.sightings("sakura2024")  # what is made once, and kept, is made now
-    spent = [calls(lambda each=each: each.sightings("sakura2024")) for each in (one, two)]
+    spent = [calls_of(lambda each=each: each.sightings("sakura2024")) for each in (one, two)]
     assert spent[1] < 2.2 * spent[0]
     assert len(two.sightings("sakura2024")) == 200
     assert [len(leaks) for leaks in two.leaks_of.values()] == [2] * 200
