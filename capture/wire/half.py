@@ -64,8 +64,9 @@ class Half:
         opens: whether that SYN opened the connection, rather than answered (SYN-ACK).
         sequence: sequence number of the next byte in order.
         next: offset of that byte.
-        first: the lowest offset seen; the SYN's where it was seen. Until the connection is settled
-            offsets count from the first packet seen, and may be negative.
+        first: the lowest offset seen; the SYN's where it was seen. It may be negative until `based`.
+        based: whether the connection is settled, so that offsets count from the first byte. Before that
+            they count from the first packet seen, nothing is passed on, and `next` is no bound.
         acked: up to which offset the other side has acknowledged.
         early: pieces beyond `next`, or held back; in order, without overlap.
         buffered: number of bytes in them.
@@ -80,6 +81,7 @@ class Half:
 
     __slots__ = (
         "acked",
+        "based",
         "buffered",
         "direction",
         "early",
@@ -106,7 +108,8 @@ class Half:
         self.sequence = 0
         self.next = 0
         self.first = 0
-        self.acked = 0
+        self.based = False
+        self.acked = -LARGEST_JUMP
         self.early: list[Early] = []
         self.buffered = 0
         self.end: int | None = None
@@ -132,11 +135,12 @@ class Half:
 
     def rebase(self) -> None:
         """Count offsets from the first byte seen, now that it is known which one that is."""
-        first = self.first
+        first = self.first + self._begins_with_a_probe()
         self.sequence = self.sequence + first & MASK
-        self.acked -= first
+        self.acked = max(self.acked - first, 0)
         self.end = None if self.end is None else self.end - first
         self.first = 0
+        self.based = True
         waiting, self.early, self.buffered = self.early, [], 0
         for piece in waiting:
             self.keep(piece._replace(offset=piece.offset - first))
@@ -148,7 +152,7 @@ class Half:
             Whether the bytes that came before were the same.
         """
         same = self._repeats(piece)
-        start, end = max(piece.offset, self.next), piece.end
+        start, end = max(piece.offset, self.next) if self.based else piece.offset, piece.end
         at = max(bisect_right(self.early, start, key=attrgetter("offset")) - 1, 0)
         while start < end and at < len(self.early) and self.early[at].offset < end:
             other = self.early[at]
@@ -225,6 +229,11 @@ class Half:
         self.early.clear()
         self.recent = _NONE
         self.buffered = 0
+
+    def _begins_with_a_probe(self) -> bool:
+        """Return whether the first packet was a keep-alive, which stands one byte back (section 3.8.4)."""
+        begins = self.early[0].offset if self.early else self.acked
+        return self.syn is None and self.first + 1 == begins <= self.acked
 
     def _hasten(self, at: int, piece: Early) -> int:
         """Let what waits at a place wait no longer than a copy of it needs to; return the place after it."""

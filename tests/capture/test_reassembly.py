@@ -123,15 +123,40 @@ def test_data_on_the_syn_is_heard() -> None:
     assert story(packets) == [*PLAIN[1:]]
 
 
+@pytest.mark.parametrize("syn_ack", [0, 3, 5], ids=["late start", "SYN-ACK later", "SYN-ACK after many"])
+@pytest.mark.parametrize("swap", range(2, 6))
+def test_what_overtook_the_first_bytes_does_not_count_as_the_first(syn_ack: int, swap: int) -> None:
+    """Nothing is passed on before it is known where the streams begin, so nothing is too old by then."""
+    packets = wire.conversation(TALK, mss=5, syn=False, acks=False)
+    packets[0], packets[swap - 1] = packets[swap - 1], packets[0]
+    if syn_ack:
+        syn, answer, _, *_ = wire.conversation(TALK)
+        packets = [syn, *packets[:syn_ack], answer, *packets[syn_ack:]]
+    assert story(wire.renumber(packets)) == PLAIN
+
+
+@pytest.mark.parametrize("probes", [1, 2])
+@pytest.mark.parametrize("side", ["C", "S"])
+def test_a_keep_alive_before_a_late_start_is_not_a_byte(side: str, probes: int) -> None:
+    begins, other = {"C": 1001, "S": 5_000_001}, {"C": "S", "S": "C"}[side]
+    probe = [
+        wire.Piece(side, begins[side] - 1, begins[other], wire.ACK, b""),
+        wire.Piece(other, begins[other], begins[side], wire.ACK, b""),
+    ]
+    assert story(wire.packets([*probe * probes, *wire.pieces(TALK, syn=False)])) == PLAIN
+
+
 @st.composite
 def mischief(draw: st.DrawFn) -> list[Packet]:
     """Draw TALK cut anywhere, with packets repeated and out of place by a few."""
+    syn = draw(st.booleans())
     packets = wire.conversation(
         TALK,
         mss=draw(st.integers(1, 30)),
         overlap=draw(st.integers(0, 9)),
         client_isn=draw(st.sampled_from([1000, 2**32 - 30])),
-        acks=draw(st.booleans()),
+        syn=syn,
+        acks=draw(st.booleans()) or not syn,  # else nothing tells where the second to speak began
     )
     last = len(packets)
     # The SYN and SYN-ACK may come late, but not after what would be a start without them.
