@@ -123,6 +123,8 @@ class Listener:
         connection = heard[0]
         ear = self._ears.get(connection.number)
         if ear is None:
+            if connection.muted:
+                return  # nobody wanted to hear more of it while this was on its way
             ear = self._ears[connection.number] = Ear(connection)
         if isinstance(heard, Gathered):
             self._moment = connection.last_packet

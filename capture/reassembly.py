@@ -15,7 +15,7 @@ from mailtap.capture.wire.ends import turned
 from mailtap.capture.wire.half import HALF_CIRCLE, MASK, Half
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from mailtap.capture.model import Segment
 
@@ -61,6 +61,11 @@ class Reassembler:
         self._buffered = 0
         self._wake_ns = self._sweep_ns = 0
         self._swept = 0  # packet at which silent connections were last looked for
+
+    @property
+    def open(self) -> Collection[Connection]:
+        """Return the connections that have not ended, in the order in which they began."""
+        return self._open.values()
 
     def feed(self, segment: Segment) -> Sequence[Heard]:
         """Return what can be passed on now that this segment is here: chunks, gaps and ends."""

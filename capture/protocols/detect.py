@@ -150,7 +150,7 @@ def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None
     commands, replies = _lines(client), _lines(server) or _cut_line(server)
     if commands and port not in HINTS and REQUEST.match(commands[0]):
         return Found(Protocol.HTTP)
-    telling = next((line for line in commands if not _NEUTRAL.match(line)), None)
+    telling = _telling(commands, client, port)
     if _foreign(telling, replies, port):
         return Nothing()
     if not (telling is not None or _over(client)) or not (replies or _over(server)):
@@ -158,6 +158,19 @@ def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None
     if not replies:
         return _by_client(telling, commands, client, port)
     return _by_server(replies[0], port) if telling is None else _by_both(telling, replies[0], port)
+
+
+def _telling(commands: list[bytes], client: Sight, port: int) -> bytes | None:
+    """Return the client's line that tells what it speaks, or None where it may still come.
+
+    On a mail port, one that fits nothing may be what is left of a line of which the capture lacks the beginning.
+    """
+    saying = (line for line in commands if not _NEUTRAL.match(line))
+    first = next(saying, None)
+    if first is None or port not in HINTS or _fits_any(first):
+        return first
+    later = next((line for line in saying if _fits_any(line)), None)
+    return first if later is None and _over(client) else later
 
 
 def _by_name(client: Sight, port: int) -> Found | Nothing | None:
@@ -172,11 +185,7 @@ def _by_name(client: Sight, port: int) -> Found | Nothing | None:
 
 def _foreign(command: bytes | None, replies: list[bytes], port: int) -> bool:
     """Tell whether either side's first line is none of any protocol's."""
-    if (
-        command is not None
-        and port not in HINTS
-        and not any(_fits(marks, command) for marks in _MARKS.values())
-    ):
+    if command is not None and port not in HINTS and not _fits_any(command):
         return True
     if not replies or STATUS.match(replies[0]):  # the request tells whether it is HTTP
         return False
@@ -185,6 +194,10 @@ def _foreign(command: bytes | None, replies: list[bytes], port: int) -> bool:
 
 def _fits(marks: _Marks, command: bytes) -> bool:
     return bool(marks.opener.match(command) or marks.later.match(command))
+
+
+def _fits_any(command: bytes) -> bool:
+    return any(_fits(marks, command) for marks in _MARKS.values())
 
 
 def _lines(sight: Sight) -> list[bytes]:

@@ -7,6 +7,7 @@ packets, and shows which bytes are missing from the capture: those acknowledged 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.language import N_
@@ -154,6 +155,12 @@ class Connection:
                 out.append((self, half.direction, None))
             half.forget()
         self.closed = True
+
+    def rest(self) -> list[Heard]:
+        """Return what would be passed on if the capture ended here, by a copy of the connection."""
+        copy, out = deepcopy(self), list[Heard]()
+        copy.finish(out)
+        return out
 
     def lose_patience(self, out: list[Heard]) -> None:
         """Give up waiting for what should have come long ago."""

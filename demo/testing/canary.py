@@ -8,16 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from mailtap.capture.model import Endpoint, Leak
-from mailtap.capture.pipeline import listen
+from mailtap.capture.model import Endpoint
 from mailtap.demo.testing.errors import TapDeaf
-from mailtap.demo.testing.hearing import streams
 from mailtap.servers import Security, ServerProtocol, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mailtap.capture.model import Packet
+    from mailtap.demo.testing.hearing import Hearing
 
 _PATIENCE: Final = 10.0  # seconds for any one answer; a bound, not a wait
 
@@ -64,20 +62,19 @@ def plant(service: Service, address: tuple[str, int], token: str) -> Canary:
     return Canary(endpoint, token, not implicit)
 
 
-def check(canaries: Sequence[Canary], packets: Sequence[Packet]) -> None:
-    """Look for every canary in a recording.
+def check(canaries: Sequence[Canary], hearing: Hearing) -> None:
+    """Look for every canary in what was heard.
 
     Raises:
         TapDeaf: one was not heard, or a login was not understood.
     """
-    said = {(stream.flow.client, stream.data) for stream in streams(packets)}
-    understood = [item for item in listen(packets) if isinstance(item, Leak)]
+    said = {(stream.flow.client, stream.data) for stream in hearing.streams}
     for canary in canaries:
         # SMTP says it in base64: there, having understood it is having heard it.
         heard = any(canary.token.encode() in data for client, data in said if client == canary.endpoint)
         login = any(
             canary.token in leak.value.reveal()
-            for leak in understood
+            for leak in hearing.leaks
             if leak.evidence.flow.client == canary.endpoint
         )
         if not (login if canary.login else heard):

@@ -1,25 +1,24 @@
-"""One look at the wire: all that has crossed it, whole streams and decoded leaks, and a search in both."""
+"""One look at the wire: all that has crossed it, whole streams and decoded leaks, and a search in both.
+
+Who looks is the `Follower`.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mailtap.capture.decode import Decoder
-from mailtap.capture.evidence import ByteIndex, FlowIndex
-from mailtap.capture.model import Direction, Gap, Leak, Segment, Span
-from mailtap.capture.pipeline import listen
-from mailtap.capture.reassembly import Reassembler
+from mailtap.capture.model import Span
 from mailtap.capture.transcript import transcribe
 from mailtap.demo.testing.needles import needles
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from mailtap.capture.model import Conversation, Evidence, Flow, Packet
-    from mailtap.capture.wire.connection import Connection
+    from mailtap.capture.evidence import FlowIndex
+    from mailtap.capture.model import Conversation, Direction, Evidence, Flow, Leak, Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +57,34 @@ class Sighting:
     leak: Leak | None = None
 
 
-@dataclass(slots=True)
-class _Half:
-    data: bytearray = field(default_factory=bytearray)
-    holes: int = 0
-
-
 class Hearing:
     """What has been heard so far. The canaries' connections are left out of everything but `packets`.
 
     Attributes:
         packets: what was heard, the canaries too.
+        streams: both directions of each connection that carried bytes, in the order in which they began.
+        leaks: what leaked, in the order seen.
     """
 
-    def __init__(self, packets: Sequence[Packet], canaries: Collection[Flow] = ()) -> None:
-        """Take a recording.
+    def __init__(
+        self,
+        packets: Sequence[Packet],
+        streams: Iterable[Stream],
+        leaks: Iterable[Leak],
+        canaries: Collection[Flow] = (),
+    ) -> None:
+        """Take what was heard.
 
         Args:
-            packets: a whole capture.
-            canaries: the connections in it that are not the client's under test.
+            packets: all that crossed the wire, numbered in that order.
+            streams: what was said in them.
+            leaks: what leaked in them.
+            canaries: the connections in them that are not the client's under test.
         """
         self.packets = tuple(packets)
-        self._canaries = frozenset(canaries)
-
-    @cached_property
-    def streams(self) -> tuple[Stream, ...]:
-        """Both directions of each connection that carried bytes, in the order in which they began."""
-        return tuple(each for each in streams(self.packets) if each.flow not in self._canaries)
-
-    @cached_property
-    def leaks(self) -> tuple[Leak, ...]:
-        """What leaked, in the order seen."""
-        heard = [item for item in listen(self.packets) if isinstance(item, Leak)]
-        return tuple(leak for leak in heard if leak.evidence.flow not in self._canaries)
+        self.streams = tuple(each for each in streams if each.flow not in canaries)
+        self.leaks = tuple(leak for leak in leaks if leak.evidence.flow not in canaries)
+        self._canaries = canaries
 
     @cached_property
     def leaks_of(self) -> Mapping[Flow, Sequence[Leak]]:
@@ -120,47 +114,19 @@ class Hearing:
         shapes = needles(secret)
         found: defaultdict[Flow, dict[Span, Sighting]] = defaultdict(dict)
         for stream in self.streams:
-            here = found[stream.flow]
             for needle in shapes:
                 for match in needle.pattern.finditer(stream.data):
-                    span = Span(stream.direction, *match.span())
+                    span, here = Span(stream.direction, *match.span()), found[stream.flow]
                     if not _covered(span, here):
                         evidence = stream.index.locate((span,))
                         here[span] = Sighting(stream.direction, evidence, needle.shape)
         for leak in self.leaks:
-            spans, here = leak.evidence.spans, found[leak.evidence.flow]
-            if _carries(leak, secret) and not any(_covered(span, here) for span in spans):
-                here[spans[0]] = Sighting(spans[-1].direction, leak.evidence, "once decoded", leak)
+            if _carries(leak, secret):
+                spans, here = leak.evidence.spans, found[leak.evidence.flow]
+                if not any(_covered(span, here) for span in spans):
+                    here[spans[0]] = Sighting(spans[-1].direction, leak.evidence, "once decoded", leak)
         every = [sighting for here in found.values() for sighting in here.values()]
         return tuple(sorted(every, key=lambda each: each.evidence.packets[-1:]))
-
-
-def streams(packets: Sequence[Packet]) -> Iterator[Stream]:
-    """Yield both directions of each connection that carried bytes."""
-    connections: dict[int, Connection] = {}
-    halves: dict[tuple[int, Direction], _Half] = {}
-    indices: dict[int, FlowIndex] = {}
-    decoder, reassembler = Decoder(), Reassembler()
-    heard = [
-        item
-        for packet in packets
-        for segment in decoder.decode(packet)
-        if isinstance(segment, Segment)
-        for item in reassembler.feed(segment)
-    ]
-    for connection, direction, item in (*heard, *reassembler.close()):
-        if item is None:
-            continue
-        connections[connection.number] = connection
-        half = halves.setdefault((connection.number, direction), _Half())
-        index = indices.setdefault(connection.number, FlowIndex(connection.flow, ByteIndex(), ByteIndex()))
-        index.of(direction).add(item)
-        # A hole keeps its room, so that offsets stay right; the tap refuses to answer over one.
-        half.data += bytes(item.length) if isinstance(item, Gap) else item.data
-        half.holes += isinstance(item, Gap)
-    for (number, direction), half in sorted(halves.items()):
-        flow = connections[number].flow
-        yield Stream(flow, direction, bytes(half.data), indices[number], whole=not half.holes)
 
 
 def _covered(span: Span, found: Collection[Span]) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,7 @@ class Needle:
     pattern: re.Pattern[bytes]
 
 
+@lru_cache(maxsize=64)
 def needles(secret: str | bytes) -> tuple[Needle, ...]:
     """Return every shape to look for, the plainest first.
 
@@ -116,6 +118,7 @@ def _base64(data: bytes, before: int) -> bytes:
     return _LINE_BREAK.join(_characters(sextet) for sextet in sextets if set(sextet) != {"?"})
 
 
+@cache  # there are a few hundred
 def _characters(sextet: str) -> bytes:
     """Return an expression for the base64 characters that six bits, some of them unknown, may be."""
     known = re.compile(sextet.replace("?", "."))

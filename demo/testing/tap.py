@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mailtap.capture.guess import bundled_words
-from mailtap.capture.model import Field, Secret
+from mailtap.capture.model import Direction, Field, Secret
 from mailtap.demo.adversary.notebook import HOP
 from mailtap.demo.guessing import attempt
 from mailtap.demo.testing import baseline, telling
@@ -56,8 +56,9 @@ class MailPort:
     @property
     def client_bytes(self) -> int:
         """How many bytes clients have sent, as seen on the wire."""
-        talks = self._wire.hearing(empty=True).conversations
-        return sum(talk.client_bytes for talk in talks if talk.flow.server == self._endpoint)
+        streams = self._wire.hearing(empty=True).streams
+        said = [stream for stream in streams if stream.direction is Direction.CLIENT]
+        return sum(len(stream.data) for stream in said if stream.flow.server == self._endpoint)
 
     def __repr__(self) -> str:
         return f"<{self._name} at {self.host}:{self.port}, {self.security}>"

@@ -14,7 +14,7 @@ from mailtap.demo.network.relay import Relay
 from mailtap.demo.network.tap import Tap
 from mailtap.demo.testing import canary
 from mailtap.demo.testing.errors import NothingHeard, PacketsDropped, TapDeaf, TapUnavailable
-from mailtap.demo.testing.hearing import Hearing, streams
+from mailtap.demo.testing.follower import Follower
 from mailtap.servers import ToyServers
 from mailtap.servers.confidant import tell_nobody
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mailtap.capture.model import Flow
+    from mailtap.demo.testing.hearing import Hearing
     from mailtap.servers import Account, LabCertificates, Mailbox, Service
 
 
@@ -80,6 +81,7 @@ class Wire:
         self._canaries: frozenset[Flow] = frozenset()
         self._tap: Tap | None = None
         self._stack = ExitStack()
+        self._follower = Follower()
         self._last: Hearing | None = None
         self.asked = False
 
@@ -113,7 +115,7 @@ class Wire:
             raise TapDeaf(f"{recording.problem} So silence proves nothing.")
         packets = self._notebook.join(recording.packets)
         if self._last is None or len(self._last.packets) != len(packets):
-            self._last = Hearing(packets, self._canaries)
+            self._last = self._follower.look(packets, self._canaries)
         if not all(stream.whole for stream in self._last.streams):
             raise PacketsDropped("Bytes are missing from what the tap heard, so silence proves nothing.")
         if not (empty or self._last.flows):
@@ -159,7 +161,7 @@ class Wire:
             for name, service in self.services.items()
         ]
         assert self._tap is not None  # noqa: S101  # set just before
-        recording = self._tap.so_far()
-        canary.check(planted, recording.packets)
+        hearing = self._follower.look(self._tap.so_far().packets)
+        canary.check(planted, hearing)
         # Nobody else has spoken yet. Their ports would not tell: the client may be given one of them.
-        self._canaries = frozenset(stream.flow for stream in streams(recording.packets))
+        self._canaries = frozenset(hearing.flows)

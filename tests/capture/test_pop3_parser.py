@@ -57,7 +57,13 @@ def test_logins(text: str, expected: list[tuple[bytes | None, bytes | None, bool
 
 
 def test_on_its_own_port_an_unknown_first_command_is_forgiven() -> None:
-    assert logins("S: +OK\nC: XYZZY\nS: -ERR\n" + LOGIN, 110) in ([], [(b"mrose", b"tanstaaf", True)])
+    assert logins("S: +OK\nC: XYZZY\nS: -ERR\n" + LOGIN, 110) == [(b"mrose", b"tanstaaf", True)]
+
+
+def test_on_its_own_port_what_is_left_of_a_first_command_is_passed_over() -> None:
+    assert logins("S: +OK\nC: [4 lost]\nC: R mrose\nS: +OK\nC: PASS b\nS: +OK\n", 110) == [
+        (None, b"b", True)
+    ]
 
 
 @pytest.mark.parametrize(

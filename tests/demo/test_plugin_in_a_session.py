@@ -363,7 +363,7 @@ def test_a_client_that_is_given_a_port_of_the_taps_own_check(project):
         """
 import socket
 from mailtap.demo.testing import canary
-from mailtap.demo.testing.hearing import streams
+from mailtap.demo.testing.follower import Follower
 
 def connect(address, port=0):
     client = socket.socket()
@@ -378,7 +378,8 @@ def reusable(monkeypatch):
     monkeypatch.setattr(canary.socket, "create_connection", lambda address, _: connect(address))
 
 def test_it(reusable, mail_tap, mail_account):
-    [port] = {s.flow.client.port for s in streams(mail_tap.packets) if s.flow.server.port == mail_tap.smtp.port}
+    flows = Follower().look(mail_tap.packets).flows
+    [port] = {flow.client.port for flow in flows if flow.server.port == mail_tap.smtp.port}
     assert mail_tap.sessions == 0
     with connect((mail_tap.pop3.host, mail_tap.pop3.port), port) as client, client.makefile("rb") as replies:
         replies.readline()
