@@ -163,7 +163,7 @@ def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None
 def _telling(commands: list[bytes], client: Sight, port: int) -> bytes | None:
     """Return the client's line that tells what it speaks, or None where it may still come.
 
-    On a mail port, one that fits nothing may be what is left of a line of which the capture lacks the beginning.
+    On a mail port, one that fits nothing may be the rest of a line that the capture lacks the beginning of.
     """
     saying = (line for line in commands if not _NEUTRAL.match(line))
     first = next(saying, None)

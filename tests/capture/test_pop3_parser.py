@@ -61,9 +61,7 @@ def test_on_its_own_port_an_unknown_first_command_is_forgiven() -> None:
 
 
 def test_on_its_own_port_what_is_left_of_a_first_command_is_passed_over() -> None:
-    assert logins("S: +OK\nC: [4 lost]\nC: R mrose\nS: +OK\nC: PASS b\nS: +OK\n", 110) == [
-        (None, b"b", True)
-    ]
+    assert logins("S: +OK\nC: [4 lost]\nC: R mrose\nS: +OK\nC: PASS b\nS: +OK\n", 110) == [(None, b"b", True)]
 
 
 @pytest.mark.parametrize(
