@@ -129,6 +129,12 @@ class Outcome:
         return {hop: names for hop, names in fields.items() if names}
 
     @property
+    def point(self) -> str:
+        """The scenario's last word; another where it speaks of guessing and no word fitted."""
+        nothing = self.attempts and all(attempt.found is None for attempt in self.attempts)
+        return (nothing and self.scenario.unguessed) or self.scenario.point
+
+    @property
     def unexpected(self) -> Fields:
         """The fields that leaked and should not have, for each hop that has any."""
         return _less(self.leaked, self.expected)

@@ -50,7 +50,7 @@ CRAM_MD5: Final = Scenario(
     legs=(SEND_BY_DIGEST, FETCH_IN_CLEAR),
     expected={Hop.SUBMIT: DIGEST_LOGIN | MAIL, Hop.FETCH: CLEAR_LOGIN | MAIL},
     why=N_(
-        "Hanako's password was not sent, but a word list finds it from challenge and digest. Taro's"
+        "Hanako's password was not sent, but challenge and digest are enough to try a word list on. Taro's"
         " mail program does without, and many people have one password for sending and fetching."
     ),
     protects=N_("a long random password, while sending"),
@@ -90,6 +90,7 @@ APOP: Final = Scenario(
     advice=N_("APOP is no protection: use POP over SSL/TLS, and SMTP over SSL/TLS."),
     standards=("RFC 1939", "RFC 2195", "CVE-2007-1558"),
     point=N_("It never crossed the wire, and was found all the same."),
+    unguessed=N_("No word fitted this time. Whoever recorded it can go on trying."),
     next=("tls",),
 )
 

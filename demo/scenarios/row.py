@@ -128,6 +128,7 @@ class Scenario:
         advice: what to do instead, as the article recommends.
         standards: the RFCs at work.
         point: the last word: what the room should remember.
+        unguessed: the last word where digests were heard and no word fitted; empty where `point` still holds.
         next: the scenarios to run after it.
     """
 
@@ -146,6 +147,7 @@ class Scenario:
     advice: str
     standards: tuple[str, ...]
     point: str
+    unguessed: str = ""
     next: tuple[str, ...] = ()
 
     @property

@@ -47,7 +47,7 @@ def comparison(runs: Runs, reader: Reader) -> list[list[Text]]:
     titles = [Text(f"{each.scenario.name}: {reader.say(each.scenario.title)}") for each in pair]
     head = _row(Text(), titles, reader)
     head.stylize("bold reverse")
-    points = [Text(reader.say(each.scenario.point), _READABLE) for each in pair]
+    points = [Text(reader.say(each.point), _READABLE) for each in pair]
     hops = [hop for hop in Hop if any(hop in each.scenario.hops for each in pair)]
     told = [line for number, hop in enumerate(hops, 1) for line in _hop(pair, number, hop, reader)]
     legends = [_legend(each, reader) for each in pair]

@@ -186,7 +186,7 @@ def _point(outcome: Outcome, reader: Reader) -> list[Text]:
         for leak in (*outcome.leaks, *(leak for read in outcome.read.values() for leak in read))
         if leak.field is Field.PASSWORD and leak.username in names
     ]
-    said = [*dict.fromkeys(sentences), reader.say(outcome.scenario.point)]
+    said = [*dict.fromkeys(sentences), reader.say(outcome.point)]
     return [line for text in said for line in reader.wrapped(text, "bold yellow")]
 
 

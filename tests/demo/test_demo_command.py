@@ -131,10 +131,20 @@ def test_own_words_are_tried_and_a_strong_password_stands(tmp_path: Path) -> Non
     told = lessons.tell("apop", "--wordlist", words, "--json", "--no-witness")
     assert told.code == 0
     assert not [leak for leak in told.leaks if leak.get("guessed")]
-    assert "no word fits" in lessons.tell("apop", "--wordlist", words, "--no-witness").out
     words.write_text("sakura2024\r\nfujisan2023\r\n")
     told = lessons.tell("apop", "--wordlist", words, "--json", "--no-witness")
     assert len([leak for leak in told.leaks if leak.get("guessed")]) == 2
+
+
+@pytest.mark.parametrize("what", [["apop"], ["compare", "plain", "apop"]], ids=" ".join)
+def test_where_no_word_fits_nothing_was_found_all_the_same(what: list[str], tmp_path: Path) -> None:
+    (words := tmp_path / "words.txt").touch()
+    for language, said, denied in (
+        ("en", "No word fitted this time.", "found all the same"),
+        ("ja", "今回は、合う単語がありませんでした。", "見つかってしまいました"),
+    ):
+        told = lessons.tell(*what, "--wordlist", words, "--no-witness", "--lang", language, COLUMNS="120")
+        assert (told.code, said in told.out, denied in told.out) == (0, True, False)
 
 
 @pytest.mark.parametrize("option", ["--pcap", "--keys"])

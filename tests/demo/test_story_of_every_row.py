@@ -98,6 +98,7 @@ def test_every_text_of_every_row_is_translated() -> None:
         text
         for row in SCENARIOS
         for text in (row.title, row.countermeasure, row.why, row.protects, row.exposes, row.advice, row.point)
+        + ((row.unguessed,) if row.unguessed else ())
     ]
     assert [text for text in texts if say(text) == text] == []
 
