@@ -169,4 +169,5 @@ def _fields(tree: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
                 yield name.removesuffix("_raw"), bytes.fromhex(raw[0])
         elif name.endswith("_tree") and name != "smtp.command_line_tree":
             for part in value if isinstance(value, list) else [value]:
-                yield from _fields(part)
+                if isinstance(part, dict):  # a field without parts has an empty text in their place
+                    yield from _fields(part)

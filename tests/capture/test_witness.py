@@ -360,6 +360,19 @@ def test_pipelined_and_split_commands_are_heard():
 
 
 @needs_tshark
+def test_answers_in_one_segment_of_which_some_have_no_parts_hide_no_login():
+    answers = b"".join(b'* LIST () "/" box%d\r\n' % number for number in range(3))
+    talk = [
+        ("S", b"* OK hi\r\n"),
+        ("C", b"a1 LOGIN mrose tanstaaf\r\n"),
+        ("S", answers + b"* OK [UIDVALIDITY 1] it is so\r\n" + b"a1 OK done\r\n"),
+    ]
+    testimony = hear(wire.conversation(talk, server=wire.SERVER._replace(port=143)), ports={143: IMAP})
+    assert (testimony.hearing, testimony.reason) == (Hearing.HEARD, None)
+    assert complete(testimony) == [login(IMAP, "LOGIN", "mrose", "tanstaaf")]
+
+
+@needs_tshark
 def test_a_message_with_commands_in_it_is_no_login():
     body = (
         b"From: a\r\n\r\n"
