@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from mailtap.demo.telling import dialogue
-from mailtap.demo.testing import attacks, factory
+from mailtap.demo.testing import attacks, factory, offers
 from mailtap.servers import runner
 
 IMPORTED_BEFORE = (trustme, dialogue, factory, runner)  # as in test_plugin_in_a_session
@@ -35,6 +35,12 @@ def test_its_tests_are_green_but_the_last_one(pytester, mode):
     result.stdout.fnmatch_lines(["FAILED test_stripped.py*"])
     (promised,) = re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL)
     assert without_numbers(promised) in without_numbers(result.stdout.str())
+
+
+def test_it_installs_from_a_checkout_and_names_every_server():
+    assert re.findall(r"^pip install (.*)$", GUIDE, re.MULTILINE) == ['"/path/to/mailtap[pytest]"']
+    (servers,) = re.findall(r"^`mail_tap` runs (.*) on the loopback", GUIDE, re.MULTILINE)
+    assert re.findall("SMTP|POP3|IMAP", servers) == [protocol.upper() for protocol in offers.PROTOCOLS]
 
 
 def test_it_names_every_attack_and_every_marker_is_in_it():
