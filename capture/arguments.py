@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mailtap.capture.language import Say
 
 STDIN: Final = "-"
+_PORTS: Final = range(1, 65_536)
 
 _DESCRIPTION = N_("""\
 Tell what an eavesdropper learns from a capture of mail traffic (SMTP, POP3,
@@ -96,14 +97,24 @@ def parser(say: Say) -> Parser:
 
 def problem(options: Namespace) -> str:
     """Return what is wrong with the arguments; empty where nothing is."""
-    if options.live and options.files:
-        return N_("Give either files or --live, not both.")
-    if not (options.live or options.files):
-        return N_("Give capture files to read, - for standard input, or --live. See --help.")
-    if options.logins and options.save is not None:
-        return N_("--save keeps messages, which --logins passes over. Give one of the two.")
-    if options.jobs > 1 and (not options.json or options.save is not None):
-        return N_("--jobs reads several files at once: give it with --json, and without --save.")
-    if options.files.count(STDIN) > 1:
-        return N_("Standard input can be read once only.")
-    return ""
+    ports = options.port or ()
+    together = options.jobs > 1 and (not options.json or options.save is not None)
+    wrong = (
+        (options.live and options.files, N_("Give either files or --live, not both.")),
+        (
+            not (options.live or options.files),
+            N_("Give capture files to read, - for standard input, or --live. See --help."),
+        ),
+        (
+            options.logins and options.save is not None,
+            N_("--save keeps messages, which --logins passes over. Give one of the two."),
+        ),
+        (options.jobs < 1, N_("--jobs is how many files to read at once: 1 or more.")),
+        (
+            together,
+            N_("--jobs reads several files at once: give it with --json, and without --save."),
+        ),
+        (any(port not in _PORTS for port in ports), N_("--port is a TCP port: a number from 1 to 65535.")),
+        (options.files.count(STDIN) > 1, N_("Standard input can be read once only.")),
+    )
+    return next((text for is_so, text in wrong if is_so), "")
