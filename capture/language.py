@@ -7,8 +7,9 @@ its own `locale/` folder.
 
 from __future__ import annotations
 
+import errno
 import gettext
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,11 @@ def explained(error: Exception, say: Say) -> str:
         return str(error)
     values = {key: say(value) if isinstance(value, str) else value for key, value in error.values.items()}
     return say(error.text, **values)
+
+
+def system_reason(error: OSError) -> str:
+    """Return why the system refused something: where it is a common reason, a message for `say`."""
+    return _SYSTEM_REASONS.get(error.errno or 0) or error.strerror or str(error)
 
 
 def N_(message: str) -> str:  # noqa: N802  # gettext's own name for "translate this later"
@@ -84,3 +90,23 @@ def load(code: str, *folders: Path) -> Say:
         return translated.format(**values) if values else translated
 
     return say
+
+
+# The system says these in English, whatever language the reader has.
+_SYSTEM_REASONS: Final = {
+    errno.EACCES: N_("Permission denied"),
+    errno.EADDRINUSE: N_("Address already in use"),
+    errno.EEXIST: N_("File exists"),
+    errno.EFBIG: N_("File too large"),
+    errno.EIO: N_("Input/output error"),
+    errno.EISDIR: N_("Is a directory"),
+    errno.ELOOP: N_("Too many levels of symbolic links"),
+    errno.EMFILE: N_("Too many open files"),
+    errno.ENAMETOOLONG: N_("File name too long"),
+    errno.ENOENT: N_("No such file or directory"),
+    errno.ENOEXEC: N_("Exec format error"),
+    errno.ENOSPC: N_("No space left on device"),
+    errno.ENOTDIR: N_("Not a directory"),
+    errno.EPERM: N_("Operation not permitted"),
+    errno.EROFS: N_("Read-only file system"),
+}

@@ -1,18 +1,23 @@
 """Let tshark dissect a capture file, through pyshark: the only file that knows either.
 
 What pyshark leaves open is closed here: it has no way to tell a finished tshark from a crashed one (it
-kills it at the end of its output and overlooks signals), so the exit status is awaited and checked.
+kills it at the end of its output and overlooks signals), so the exit status is awaited and checked. Nor can
+it give tshark an environment: the event loop does, which starts it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
+from functools import partial
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 
 from mailtap.capture.hearsay import Layer
+from mailtap.capture.language import N_, Explained, system_reason
 from mailtap.capture.model import Protocol
+from mailtap.capture.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +37,7 @@ class TsharkAbsentError(Exception):
     """There is no tshark on this machine."""
 
 
-class TsharkFailedError(Exception):
+class TsharkFailedError(Explained):
     """tshark crashed, fell silent or could not be asked; the message says which."""
 
 
@@ -54,8 +59,8 @@ def dissect(
     try:
         from pyshark import FileCapture  # noqa: PLC0415  # slow to import, only when used
     except ImportError as error:
-        raise TsharkFailedError(f"pyshark cannot be imported: {error}") from error
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        raise TsharkFailedError(N_("The second witness failed: pyshark cannot be imported.")) from error
+    with scratch_folder() as home, asyncio.Runner(loop_factory=partial(_loop, home)) as runner:
         capture = FileCapture(
             path,
             eventloop=runner.get_loop(),
@@ -68,11 +73,19 @@ def dissect(
                 for port, spoken in ports.items()
                 if spoken in _DISSECTORS
             },
-            override_prefs={"smtp.decryption": "FALSE"},  # base64 as sent, whatever the user's profile says
+            override_prefs={"smtp.decryption": "FALSE"},  # base64 as sent
             custom_parameters=["-J", "frame tcp pop smtp imap"],
         )
         version = _version(capture)
         return runner.run(_collect(capture, patience)), version
+
+
+def _loop(home: Path) -> asyncio.AbstractEventLoop:
+    """Return an event loop whose programs find an empty home: a user's profile changes what tshark prints."""
+    loop = asyncio.new_event_loop()
+    environment = {**os.environ, "HOME": str(home), "WIRESHARK_CONFIG_DIR": str(home)}
+    loop.subprocess_exec = partial(loop.subprocess_exec, env=environment)  # type: ignore[method-assign]
+    return loop
 
 
 def _version(capture: Any) -> str:  # noqa: ANN401  # pyshark has no types
@@ -83,8 +96,10 @@ def _version(capture: Any) -> str:  # noqa: ANN401  # pyshark has no types
         return f"tshark {capture._get_tshark_version()}"  # noqa: SLF001  # once asked, pyshark remembers
     except TSharkNotFoundException as error:
         raise TsharkAbsentError from error
-    except (OSError, CalledProcessError, ValueError, LookupError, TSharkVersionException) as error:
-        raise TsharkFailedError(f"tshark does not start: {error}") from error
+    except OSError as error:
+        raise _not_started(error) from error
+    except (CalledProcessError, ValueError, LookupError, TSharkVersionException) as error:
+        raise TsharkFailedError(N_("The second witness failed: tshark does not start.")) from error
 
 
 async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, Layer]]:  # noqa: ANN401
@@ -103,22 +118,39 @@ async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, L
     except TSharkCrashException:  # it ended before pyshark had begun to read: the status is lost
         crashed = True
     except TimeoutError as error:
-        raise TsharkFailedError(f"tshark did not end within {patience:g} seconds") from error
+        text = N_("The second witness failed: tshark did not end within {seconds} seconds.")
+        raise TsharkFailedError(text, seconds=f"{patience:g}") from error
     except OSError as error:
-        raise TsharkFailedError(f"tshark does not start: {error}") from error
+        raise _not_started(error) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise TsharkFailedError(f"what tshark printed cannot be read: {error}") from error
+        text = N_("The second witness failed: what tshark printed cannot be read.")
+        raise TsharkFailedError(text) from error
     finally:
         statuses = await _end(capture)
         task = asyncio.current_task()
         if task and task.cancelling():  # Ctrl-C ended tshark, too: that is no failure of its own
             raise asyncio.CancelledError
     if crashed or any(statuses):
-        status = f"status {statuses[0]}" if statuses else "an error"
-        raise TsharkFailedError(f"tshark ended with {status}: {capture._last_error_line}")  # noqa: SLF001
+        raise _ended(statuses, capture._last_error_line or "")  # noqa: SLF001
     if not reported:
-        raise TsharkFailedError("tshark ended without an error, but reported no packet at all")
+        text = N_("The second witness failed: tshark ended without an error, but reported no packet at all.")
+        raise TsharkFailedError(text)
     return [layer for layers in reported for layer in layers]
+
+
+def _not_started(error: OSError) -> TsharkFailedError:
+    text = N_("The second witness failed: tshark does not start ({reason}).")
+    return TsharkFailedError(text, reason=system_reason(error))
+
+
+def _ended(statuses: list[int], words: str) -> TsharkFailedError:
+    """Return that tshark ended with an error, and its last words, in its own language."""
+    status = str(statuses[0]) if statuses else N_("unknown")
+    if not words:
+        text = N_("The second witness failed: tshark ended with an error (status {status}).")
+        return TsharkFailedError(text, status=status)
+    text = N_("The second witness failed: tshark ended with an error (status {status}). It said: {words}")
+    return TsharkFailedError(text, status=status, words=words)
 
 
 async def _end(capture: Any) -> list[int]:  # noqa: ANN401

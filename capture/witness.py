@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.hearsay import MECHANISMS, Login, overhear
-from mailtap.capture.language import N_
+from mailtap.capture.language import N_, Explained, system_reason
 from mailtap.capture.model import Field, Leak, Note, Packet, Protocol, Secret
 from mailtap.capture.scratch import scratch_folder
 from mailtap.capture.sinks import SinkError, write_pcapng
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _ABSENT = N_("No second witness: tshark is missing (Debian: sudo apt install tshark).")
-_FAILED = N_("The second witness failed: {reason}")
+_UNSTORED = N_("The second witness failed: the capture could not be stored for tshark ({reason}).")
 _DISAGREE = N_(
     "The listener heard {listener} that tshark did not, and tshark {witness} that the listener did not"
 )
@@ -85,6 +85,7 @@ class Verdict:
     Attributes:
         agreement: agrees, disagrees (also where the witness failed), or absent (also where all that the
             listener heard is beyond the witness).
+        failed: whether the witness failed: it says nothing against the listener, but nothing for it either.
         only_listener: what the witness did not hear, in order.
         only_witness: what the listener did not hear, in order.
         reason: why, where it does not agree.
@@ -93,6 +94,7 @@ class Verdict:
     """
 
     agreement: Agreement
+    failed: bool = False
     only_listener: Claims = ()
     only_witness: Claims = ()
     reason: Note | None = None
@@ -126,7 +128,7 @@ def hear(
         try:
             write_pcapng(path, capture)
         except SinkError as error:
-            return _failure(str(error))
+            return _failure(_unstored(error))
         return _ask(path, ports, patience)
 
 
@@ -138,7 +140,8 @@ def compare(leaks: Sequence[Leak], testimony: Testimony) -> Verdict:
     """
     if testimony.hearing is not Hearing.HEARD:
         agreement = Agreement.ABSENT if testimony.hearing is Hearing.ABSENT else Agreement.DISAGREES
-        return Verdict(agreement=agreement, reason=testimony.reason, witness=testimony.witness)
+        failed = testimony.hearing is Hearing.FAILED
+        return Verdict(agreement=agreement, failed=failed, reason=testimony.reason, witness=testimony.witness)
     ours = [claim for leak in leaks if (claim := _claim(leak))]
     names, logins = _compare_names(ours, testimony.logins), _compare_logins(ours, testimony.logins)
     only_listener, only_witness = names[0] + logins[0], names[1] + logins[1]
@@ -167,12 +170,18 @@ def _ask(path: Path, ports: Mapping[int, Protocol], patience: float) -> Testimon
     except TsharkAbsentError:
         return Testimony(hearing=Hearing.ABSENT, reason=Note(text=_ABSENT))
     except TsharkFailedError as error:
-        return _failure(str(error))
+        return _failure(error)
     return Testimony(hearing=Hearing.HEARD, logins=tuple(overhear(layers)), witness=version)
 
 
-def _failure(reason: str) -> Testimony:
-    return Testimony(hearing=Hearing.FAILED, reason=Note(text=_FAILED, values=(("reason", reason),)))
+def _failure(error: Explained) -> Testimony:
+    values = tuple((name, str(value)) for name, value in error.values.items())
+    return Testimony(hearing=Hearing.FAILED, reason=Note(text=error.text, values=values))
+
+
+def _unstored(error: SinkError) -> Explained:
+    cause = error.__cause__
+    return Explained(_UNSTORED, reason=system_reason(cause) if isinstance(cause, OSError) else str(error))
 
 
 def _beyond(leaks: Iterable[Leak]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Everything here is a function of its arguments; printing is the caller's.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
@@ -213,8 +214,13 @@ def verdict(outcome: Outcome, reader: Reader) -> list[Text]:
 
 def _problem(problem: Note, reader: Reader) -> str:
     """Return what makes a run no evidence, the names in it translated as well."""
-    names = {name: HOPS[value] if isinstance(value, Hop) else str(value) for name, value in problem.values}
-    return reader.say(problem.text, **{name: reader.say(value) for name, value in names.items()})
+    names = tuple((name, HOPS[value] if isinstance(value, Hop) else value) for name, value in problem.values)
+    return _translated(replace(problem, values=names), reader)
+
+
+def _translated(note: Note, reader: Reader) -> str:
+    """Return a note in the reader's language, and whatever in it has a translation."""
+    return reader.say(note.text, **{name: reader.say(str(value)) for name, value in note.values})
 
 
 def _named(hop: Hop, fields: Sequence[Field], reader: Reader) -> dict[str, str]:
@@ -232,7 +238,9 @@ def witness(outcome: Outcome, verdict: Verdict, reader: Reader) -> list[Text]:
         said = _PARTLY if verdict.beyond else _AGREES if logins else _SILENT
         text = reader.say(said, witness=verdict.witness, mechanisms=listed(verdict.beyond, reader.say))
         return reader.wrapped(text, "green")
-    reason = reader.say(verdict.reason.text, **dict(verdict.reason.values)) if verdict.reason else ""
+    reason = _translated(verdict.reason, reader) if verdict.reason else ""
     if verdict.agreement is Agreement.ABSENT:
         return reader.wrapped(reason, "bright_black")
+    if verdict.failed:
+        return reader.wrapped(f"✘ {reason}", "bold red")
     return reader.wrapped(reader.say("✘ The second witness disagrees: {reason}", reason=reason), "bold red")

@@ -581,26 +581,34 @@ def test_no_fields_make_it_raise(layers):
 VERSION = "echo 'TShark (Wireshark) 4.0.17 (Git).'"
 BROKEN = [
     pytest.param(
-        f"{VERSION}; [ $1 = -v ] || {{ echo oops >&2; exit 2; }}", "(status 2|an error): oops", id="fails"
+        f"{VERSION}; [ $1 = -v ] || {{ echo oops >&2; exit 2; }}",
+        r"with an error \(status (2|unknown)\)\. It said: oops$",
+        id="fails",
     ),
-    pytest.param(f"[ $1 = -v ] && {VERSION}", "(status 1|an error)", id="fails-without-a-word"),
-    pytest.param(f"[ $1 = -v ] && {VERSION} || kill -SEGV $$", "(status -11|an error)", id="crashes"),
+    pytest.param(
+        f"[ $1 = -v ] && {VERSION}",
+        r"with an error \(status (1|unknown)\)\.$",
+        id="fails-without-a-word",
+    ),
+    pytest.param(f"[ $1 = -v ] && {VERSION} || kill -SEGV $$", r"\(status (-11|unknown)\)\.$", id="crashes"),
     pytest.param(f"[ $1 = -v ] && {VERSION} || echo '[]'", "no packet at all", id="says-nothing"),
     pytest.param(f"[ $1 = -v ] && {VERSION} || exit 0", "no packet at all", id="is-silent"),
     pytest.param(
         f"[ $1 = -v ] && {VERSION} || printf '[\\n  {{\\n nonsense\\n  }},\\n'",
-        "cannot be read",
+        r"cannot be read\.$",
         id="talks-nonsense",
     ),
     pytest.param(
         f"[ $1 = -v ] && {VERSION} || printf '[\\n  {{\\n  \"a\": 1\\n  }},\\n'",
-        "cannot be read",
+        r"cannot be read\.$",
         id="omits-all",
     ),
-    pytest.param(f"[ $1 = -v ] && {VERSION} || exec sleep 1000", "did not end within 0.5 s", id="hangs"),
-    pytest.param("exit 1", "does not start", id="has-no-version"),
-    pytest.param("echo hello", "does not start", id="has-a-strange-version"),
-    pytest.param("", "does not start", id="prints-nothing"),
+    pytest.param(
+        f"[ $1 = -v ] && {VERSION} || exec sleep 1000", r"did not end within 0\.5 seconds\.$", id="hangs"
+    ),
+    pytest.param("exit 1", r"does not start\.$", id="has-no-version"),
+    pytest.param("echo hello", r"does not start\.$", id="has-a-strange-version"),
+    pytest.param("", r"does not start\.$", id="prints-nothing"),
 ]
 
 
@@ -629,15 +637,18 @@ def test_a_broken_witness_is_no_agreement(fake_tshark, capture_file, script, rea
     testimony = hear(capture_file, ports={110: POP3}, patience=0.5 if "sleep" in script else 30)
     assert (testimony.hearing, testimony.logins) == (Hearing.FAILED, ())
     assert re.search(reason, str(testimony.reason))
+    assert str(testimony.reason).startswith("The second witness failed: ")
     verdict = compare([], testimony)
-    assert (verdict.agreement, verdict.reason) == (Agreement.DISAGREES, testimony.reason)
+    assert (verdict.agreement, verdict.failed) == (Agreement.DISAGREES, True)
+    assert verdict.reason == testimony.reason
     assert psutil.Process().children(recursive=True) == []
 
 
 def test_a_witness_that_may_not_be_run_is_no_agreement(fake_tshark, capture_file):
     fake_tshark("exit 0")
     (capture_file.parent / "bin" / "tshark").chmod(stat.S_IRUSR)
-    assert "does not start" in str(hear(capture_file, ports={110: POP3}).reason)
+    reason = str(hear(capture_file, ports={110: POP3}).reason)
+    assert reason == "The second witness failed: tshark does not start (Permission denied)."
 
 
 def test_an_absent_witness_is_said_to_be_absent(tmp_path, monkeypatch, capture_file):
@@ -677,7 +688,8 @@ def test_packets_that_cannot_be_stored_are_no_agreement(tmp_path, monkeypatch):
         testimony = hear(wire.conversation(turns("S: +OK hello")) * 1000, ports={110: POP3})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (testimony.hearing, "Cannot write" in str(testimony.reason)) == (Hearing.FAILED, True)
+    assert testimony.hearing is Hearing.FAILED
+    assert str(testimony.reason).endswith("could not be stored for tshark (File too large).")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -701,6 +713,16 @@ def test_it_works_in_a_thread(capture_file):
     thread.join(60)
     assert [testimony.hearing for testimony in testimonies] == [Hearing.HEARD]
     assert psutil.Process().children(recursive=True) == []
+
+
+@needs_tshark
+def test_a_user_s_profile_changes_nothing(tmp_path, monkeypatch):
+    profile = tmp_path / "wireshark"
+    profile.mkdir()
+    (profile / "disabled_protos").write_text("pop\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    packets = wire.conversation(turns("S: +OK hello\nC: USER mrose\nS: +OK\nC: PASS tanstaaf\nS: +OK"))
+    assert complete(hear(packets, ports={110: POP3})) == [login(POP3, "USER/PASS", "mrose", "tanstaaf")]
 
 
 @needs_tshark

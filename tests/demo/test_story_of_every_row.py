@@ -9,6 +9,7 @@ import outcomes
 import pytest
 from wcwidth import wcswidth
 
+from mailtap.capture.model import Note
 from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo import cast
 from mailtap.demo.network.rungs import Rung
@@ -62,6 +63,17 @@ def test_a_login_that_nobody_confirms_is_named_beside_those_that_are(language: s
     )
     said = "".join(line.plain for line in ending.witness(ran("plain"), verdict, reader))
     assert all(word in said for word in ("tshark 4", "HTML FORM (HTTP)", "NTLM (SMTP)"))
+
+
+@LANGUAGES
+def test_a_witness_that_failed_says_nothing_against_the_listener(language: str) -> None:
+    say = speak(["--lang", language])
+    text = "The second witness failed: tshark does not start ({reason})."
+    reason = Note(text=text, values=(("reason", "Permission denied"),))
+    verdict = Verdict(agreement=Agreement.DISAGREES, failed=True, reason=reason)
+    (said,) = ending.witness(ran("plain"), verdict, Reader(say, 200, mask=False))
+    assert said.plain == f"✘ {say(text, reason=say('Permission denied'))}"
+    assert (language == "en") == bool(ENGLISH.search(said.plain) or "Permission" in said.plain)
 
 
 @EVERY_ROW
