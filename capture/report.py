@@ -174,9 +174,10 @@ def line(leak: Leak, say: Say, *, mask: bool = False, width: int = 60) -> str:
     """Return a leak as one line of text, for a reader who watches it happen."""
     flow = leak.evidence.flow
     place = f"[{packet_list(leak.evidence.packets)}] {str(leak.protocol).upper()}"
-    return (
-        f"{place} {flow.client} -> {flow.server}  {field(leak, say)}: {shown(leak, mask=mask, width=width)}"
-    )
+    told = f"{field(leak, say)}: {shown(leak, mask=mask, width=width)}"
+    if leak.accepted is False:
+        told += " " + say("(refused)")
+    return f"{place} {flow.client} -> {flow.server}  {told}"
 
 
 def sentence(note: Note, say: Say) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Note
@@ -36,6 +36,12 @@ _ONE_HALF = {
 }
 _QUIET = N_("No login and no mail crossed this connection.")
 _LATE = N_("The capture started in the middle of this connection; what came before was not heard.")
+_NO_PACKETS = N_("The capture holds no packets.")
+_NO_TCP = N_("Of {packets:,} packets, none carries TCP.")
+_NO_MAIL = N_("{count:,} TCP connections carried no mail protocol.")
+_NO_MAIL_ONCE = N_("One TCP connection carried no mail protocol.")
+NOTHING_THERE: Final = frozenset((_NO_PACKETS, _NO_TCP, _NO_MAIL, _NO_MAIL_ONCE))
+"""What is said of a capture without mail in it; no news to who listens to servers of their own."""
 
 
 @dataclass(slots=True)
@@ -129,14 +135,11 @@ def of_capture(*, strange: int | None, others: int, empty: int, crowded_out: int
         crowded_out: number of connections that ended because too many were open.
     """
     if strange == 0:
-        yield Note(text=N_("The capture holds no packets."))
+        yield Note(text=_NO_PACKETS)
     elif strange:
-        yield Note(text=N_("Of {packets:,} packets, none carries TCP."), values=(("packets", strange),))
+        yield Note(text=_NO_TCP, values=(("packets", strange),))
     if others:
-        text = N_("{count:,} TCP connections carried no mail protocol.")
-        if others == 1:
-            text = N_("One TCP connection carried no mail protocol.")
-        yield Note(text=text, values=(("count", others),))
+        yield Note(text=_NO_MAIL_ONCE if others == 1 else _NO_MAIL, values=(("count", others),))
     if empty:
         text = N_("{count:,} connections to mail ports carried no data.")
         if empty == 1:

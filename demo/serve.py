@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.language import N_
 from mailtap.capture.live import CaptureUnavailable
+from mailtap.capture.model import Note
 from mailtap.capture.options import Parser
 from mailtap.capture.pipeline import Listener
 from mailtap.capture.scratch import scratch_folder
+from mailtap.capture.silence import NOTHING_THERE
 from mailtap.demo import cast, shell
 from mailtap.demo.lab import LabUnavailable, Rung, enter, enter_unheard, probe
 from mailtap.demo.offices import open_servers
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mailtap.capture.language import Say
-    from mailtap.capture.model import Packet
+    from mailtap.capture.model import Leak, Packet
     from mailtap.demo.lab import Lab
     from mailtap.servers import ToyServers
 
@@ -154,7 +156,7 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
             aside.say(remark)
         told = Settings([(service, endpoints[str(key)]) for key, service in offered.items()], ca)
         told.tell(options, say, kept=bool(options.ca))
-        _hear(packets, Overheard(options, say))
+        _hear(packets, Overheard(options, say) if options.tap else None)
     return Exit.DONE
 
 
@@ -171,16 +173,24 @@ def _fill_mailbox(servers: ToyServers) -> None:
     servers.mailboxes[cast.TARO.username].add(mail, sender=cast.HANAKO.address)
 
 
-def _hear(packets: queue.SimpleQueue[Packet], tell: Overheard) -> None:
-    """Tell what leaks, packet by packet, until Ctrl-C."""
+def _hear(packets: queue.SimpleQueue[Packet], tell: Overheard | None) -> None:
+    """Tell what leaks, packet by packet, until Ctrl-C; without a tap, only wait."""
     listener = Listener()
     try:
         while True:
             try:
-                tell.heard(listener.feed(packets.get(timeout=_BEAT)))
+                packet = packets.get(timeout=_BEAT)
             except queue.Empty:
                 continue
+            if tell:
+                tell.heard(listener.feed(packet))
     finally:
-        while not packets.empty():
-            tell.heard(listener.feed(packets.get_nowait()))
-        tell.heard(listener.close())
+        if tell:
+            while not packets.empty():
+                tell.heard(listener.feed(packets.get_nowait()))
+            # All that was heard is of these servers: their webmail is no mail protocol.
+            tell.heard(item for item in listener.close() if not _is_no_news(item))
+
+
+def _is_no_news(item: Leak | Note) -> bool:
+    return isinstance(item, Note) and item.text in NOTHING_THERE

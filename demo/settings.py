@@ -73,8 +73,7 @@ class Settings:
             if not kept:
                 lines.append(say("It is gone when the servers end; --ca FILE keeps it."))
         if any(_either(service) for service, _ in self.services):
-            lines.append(say('To be overheard, choose security "none" in the mail program.'))
-            lines.append(say("Then change to SSL/TLS, and watch the tap go quiet."))
+            lines += _experiment(say, tapped=options.tap)
         lines.append(say("The servers run; Ctrl-C ends them."))
         if options.tap:
             lines.append(say("Heard on the wire, as it happens:"))
@@ -105,12 +104,22 @@ class Settings:
             "url": _url(service, endpoint),
             "security": str(service.security),
             "clear_login": service.login_allowed(encrypted=False) and service.security is not Security.TLS,
-            "logins": [way for ways in _logins(service) for way in ways],
+            "logins": list(dict.fromkeys(way for ways in _logins(service) for way in ways)),
             "address": person.address,
             "username": person.username,
             "password": STARS if mask else person.password,
             "ca": None if service.security is Security.PLAIN else str(self.ca),
         }
+
+
+def _experiment(say: Say, *, tapped: bool) -> list[str]:
+    """Return what to try in the mail program."""
+    if not tapped:
+        return [say('To see what leaks, start with --tap, and choose security "none" in the mail program.')]
+    return [
+        say('To be overheard, choose security "none" in the mail program.'),
+        say("Then change to SSL/TLS, and watch the tap go quiet."),
+    ]
 
 
 def _people(say: Say, *, mask: bool) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mailtap.capture import report
 from mailtap.capture.language import load
 from mailtap.capture.model import (
     Attachment,
@@ -27,6 +29,7 @@ from mailtap.capture.report import HEADINGS, json_line, line, printable, row, se
 FLOW = Flow(3, Endpoint("127.0.0.1", 47206), Endpoint("127.0.0.1", 110))
 EVIDENCE = Evidence(flow=FLOW, spans=(), packets=(7,), time_ns=1_795_568_000_123_456_000)
 SAY = load("en")
+LOCALE = Path(report.__file__).parent / "locale"
 
 
 def leak(field: Field = Field.PASSWORD, value: str = "tanstaaf", **more: object) -> Leak:
@@ -199,6 +202,8 @@ def test_a_line_and_a_sentence() -> None:
     assert line(leak(guessed=True), SAY) == (
         "[7] POP3 127.0.0.1:47206 -> 127.0.0.1:110  password (guessed): tanstaaf"
     )
+    assert line(leak(accepted=False), SAY).endswith("  password: tanstaaf (refused)")
+    assert line(leak(accepted=False), load("ja", LOCALE)).endswith("  パスワード: tanstaaf (拒否)")
     note = Note(text="odd {what}", values=(("what", "\x1b"),), flow=FLOW, packets=(1, 2, 3, 9))
     assert sentence(note, SAY) == "odd \\x1b (127.0.0.1:47206 -> 127.0.0.1:110, packets 1…9)"
     assert sentence(Note(text="quiet"), SAY) == "quiet"

@@ -147,7 +147,8 @@ def test_the_table_says_what_is_offered_and_how_to_be_overheard() -> None:
     assert said.count("SSL/TLS ") >= 2
     assert re.search(r"Webmail, to open in a browser: http://127\.0\.0\.1:\d+/webmail/\n", said)
     assert re.search(r"Webmail, to open in a browser: https://127\.0\.0\.1:\d+/webmail/\n", said)
-    assert 'choose security "none"' in said
+    assert "start with --tap, and choose security" in said
+    assert "the tap go quiet" not in said
     assert "--ca FILE keeps it" in said
     assert "sakura2024" in said
     with servers("--plain", "--mask") as program:
@@ -173,6 +174,37 @@ def test_the_tap_tells_connections_apart_and_what_was_refused() -> None:
         pop3.quit()
         said = read_until(program, "password: fujisan2023\n")
     assert "POP3 B  password" in said
+
+
+def ended(program: subprocess.Popen[str]) -> str:
+    """Interrupt the servers, and return what they say after that."""
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=20)
+    return out + err.replace("The program stays root: no other user started it by sudo.\n", "")
+
+
+@pytest.mark.parametrize("option", ["--tap", "--json", "--plain"])
+def test_servers_that_nobody_visited_end_without_a_word(option: str) -> None:
+    with servers("--apop", option) if option != "--plain" else servers(option) as program:
+        read_until(program, '"imap"' if option == "--json" else "happens:" if option == "--tap" else "Ctrl-C")
+        assert ended(program) == ""
+
+
+def test_a_visit_to_the_webmail_is_no_news_at_the_end() -> None:
+    with servers("--tap", "--plain") as program:
+        said = read_until(program, "as it happens")
+        (page,) = re.findall(r"http://\S+", said)
+        with build_opener(ProxyHandler({})).open(page) as form:
+            assert b'name="password"' in form.read()
+        assert "no mail protocol" not in ended(program)
+
+
+def test_the_tap_says_how_it_goes_quiet_and_no_way_to_log_in_twice() -> None:
+    with servers("--tap") as program:
+        assert "watch the tap go quiet" in read_until(program, "as it happens")
+    with servers("--plain", "--json") as program:
+        ways = {each["protocol"]: each["logins"] for each in read_objects(program, COUNT["plain"])}
+    assert ways["imap"] == ["LOGIN", "PLAIN"]
 
 
 def test_a_certificate_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
