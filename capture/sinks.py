@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from mailtap.capture.language import N_, Explained
+from mailtap.capture.language import N_, Explained, system_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,6 +34,7 @@ _DECRYPTION_SECRETS = 10
 _TLS_KEY_LOG = 0x544C534B
 _NANOSECONDS = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)  # options: if_tsresol = 10^-9, end of options
 
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _DENIED = N_("permission was denied. Give a path that you may write to, and close the file elsewhere")
 _ADVICE = {
     errno.ENOENT: N_("its directory does not exist. Create the directory, or give another path"),
@@ -143,7 +144,7 @@ def _block(kind: int, head: bytes, body: bytes = b"") -> bytes:
 def _whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file to write that appears under its name only once it is complete."""
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if is_device(path):
             with path.open("wb") as device:  # replacing /dev/stdout or /dev/null would destroy it
                 yield device
         else:
@@ -159,24 +160,40 @@ def require_writable(path: str | os.PathLike[str]) -> None:
     Raises:
         SinkError: its directory is missing or may not be written to, or it is a directory itself.
     """
-    if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
-        return  # a device or a pipe says for itself
-    folder = Path(path).absolute().parent
+    try:
+        number = _obstacle(Path(path), os.fspath(path).endswith(_SEPARATORS))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    if number:
+        raise unwritable(path, OSError(number, os.strerror(number)))
+
+
+def is_device(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is there and neither file nor directory, but a device or a pipe."""
+    return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
+
+
+def _obstacle(path: Path, as_folder: bool) -> int:  # noqa: FBT001  # a private function's own
+    """Return the error number that writing to a path will meet with; 0 where none is to be seen."""
+    if is_device(path):
+        return 0  # it says for itself
+    folder = path.absolute() if as_folder else path.absolute().parent
     for wrong, number in (
-        (Path(path).is_dir(), errno.EISDIR),
+        (path.is_dir(), errno.EISDIR),
         (not folder.is_dir(), errno.ENOTDIR if folder.exists() else errno.ENOENT),
         (not os.access(folder, os.W_OK), errno.EACCES),
     ):
         if wrong:
-            raise unwritable(Path(path), OSError(number, os.strerror(number)))
+            return number
+    return 0
 
 
-def unwritable(path: Path, error: OSError) -> SinkError:
+def unwritable(path: str | os.PathLike[str], error: OSError) -> SinkError:
     """Return why a path could not be written, and what to do."""
     if advice := _ADVICE.get(error.errno or 0):
-        return SinkError(N_("Cannot write {path}: {advice}."), path=str(path), advice=advice)
+        return SinkError(N_("Cannot write {path}: {advice}."), path=os.fspath(path), advice=advice)
     text = N_("Cannot write {path}: {reason}. Give another path.")
-    return SinkError(text, path=str(path), reason=error.strerror or str(error))
+    return SinkError(text, path=os.fspath(path), reason=system_reason(error))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import asyncio
 import os
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from mailtap.capture.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 
 _DISSECTORS = {Protocol.POP3: "pop", Protocol.SMTP: "smtp", Protocol.IMAP: "imap"}
@@ -56,12 +56,8 @@ def dissect(
         TsharkFailedError: it did not do its work.
         FileNotFoundError: there is no such capture file.
     """
-    try:
-        from pyshark import FileCapture  # noqa: PLC0415  # slow to import, only when used
-    except ImportError as error:
-        raise TsharkFailedError(N_("The second witness failed: pyshark cannot be imported.")) from error
     with scratch_folder() as home, asyncio.Runner(loop_factory=partial(_loop, home)) as runner:
-        capture = FileCapture(
+        capture = _pyshark(home).FileCapture(
             path,
             eventloop=runner.get_loop(),
             keep_packets=False,
@@ -78,6 +74,21 @@ def dissect(
         )
         version = _version(capture)
         return runner.run(_collect(capture, patience)), version
+
+
+def _pyshark(home: Path) -> Any:  # noqa: ANN401  # pyshark has no types
+    """Return pyshark, which would read a `config.ini` of the working directory, whoever put it there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # it has been removed, and pyshark asks for it when imported
+        os.chdir(home)
+    try:
+        import pyshark  # noqa: PLC0415  # slow to import, only when used
+        from pyshark import config  # noqa: PLC0415
+    except ImportError as error:
+        raise TsharkFailedError(N_("The second witness failed: pyshark cannot be imported.")) from error
+    config.fp_config_path = home / "config.ini"
+    return pyshark
 
 
 def _loop(home: Path) -> asyncio.AbstractEventLoop:

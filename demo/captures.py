@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailtap.capture.sinks import require_writable, write_pcap, write_pcapng
+from mailtap.capture.language import N_
+from mailtap.capture.sinks import SinkError, is_device, require_writable, write_pcap, write_pcapng
 
 if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
@@ -30,10 +31,15 @@ class Captures:
         """Make sure that the files can be written, before anything has run.
 
         Raises:
-            SinkError: one cannot.
+            SinkError: one cannot, or both are the same.
         """
         for path in filter(None, (self.closed, self.opened)):
             require_writable(path)
+        if self.closed and self.opened and _is_same(self.closed, self.opened):
+            text = N_(
+                "--pcap and --keys both name {path}. Give two files: the second would replace the first."
+            )
+            raise SinkError(text, path=self.opened)
 
     def keep(self, outcome: Outcome) -> None:
         """Write what was asked for; a name that ends in .pcapng asks for that format."""
@@ -47,3 +53,8 @@ class Captures:
     def _place(self, name: str, outcome: Outcome) -> Path:
         path = Path(name)
         return path.with_stem(f"{path.stem}-{outcome.scenario.name}") if self.several else path
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Return whether two paths lead to the same file."""
+    return Path(one).resolve() == Path(other).resolve() and not is_device(one)

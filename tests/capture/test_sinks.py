@@ -1,5 +1,6 @@
 """Capture files are written whole or not at all, and Wireshark's own tools read them as they were meant."""
 
+import errno
 import itertools
 import os
 import shutil
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from mailtap.capture.model import Packet, Protocol
-from mailtap.capture.sinks import SinkError, write_pcap, write_pcapng
+from mailtap.capture.sinks import SinkError, require_writable, write_pcap, write_pcapng
 from mailtap.capture.witness import Hearing, hear
 
 TALK = [("S", b"+OK hello\r\n"), ("C", b"USER mrose\r\n"), ("S", b"+OK\r\n"), ("C", b"PASS tanstaaf\r\n")]
@@ -210,6 +211,36 @@ def test_errors_say_what_to_do(tmp_path, write, name, advice):
     (tmp_path / "file").touch()
     with pytest.raises(SinkError, match=advice):
         write(tmp_path / name, PACKETS)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        pytest.param("missing/x", "Create the directory", id="no-directory"),
+        pytest.param("missing/", "missing/: .*Create the directory", id="no-such-directory"),
+        pytest.param("folder/", "folder/: it is a directory", id="a-directory"),
+        pytest.param("file/", "file/: a part of the path is a file", id="a-file-named-as-a-directory"),
+        pytest.param("file/x", "a part of the path is a file", id="under-a-file"),
+        pytest.param("loop/x", "another path", id="no-end-of-links"),
+    ],
+)
+def test_obstacles_are_found_before_the_work(tmp_path, name, advice):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(SinkError, match=advice):
+        require_writable(f"{tmp_path}/{name}")
+    for path in (tmp_path / "new", tmp_path / "file", "/dev/null"):
+        require_writable(path)
+
+
+def test_where_one_may_not_look_one_may_not_write(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(SinkError, match="permission was denied"):
+        require_writable(tmp_path / "x")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="only for an ordinary user: root may write everywhere")

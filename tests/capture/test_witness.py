@@ -726,6 +726,18 @@ def test_a_user_s_profile_changes_nothing(tmp_path, monkeypatch):
 
 
 @needs_tshark
+def test_the_working_directory_changes_nothing_and_may_be_gone(capture_file, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "config.ini").write_text("[tshark]\ntshark_path = /bin/false\n")
+    gone = f"import os, shutil; os.getcwd(); shutil.rmtree({str(folder)!r})\n"
+    for program in (PROGRAM, gone + PROGRAM):
+        command = [sys.executable, "-W", "error", "-P", "-c", program, str(capture_file)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "heard [b'mrose'] \n", "")
+
+
+@needs_tshark
 def test_it_works_without_a_warning_and_leaves_stderr_alone(capture_file):
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", PROGRAM, str(capture_file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -155,6 +155,15 @@ def test_an_unwritable_file_is_named(option: str, tmp_path: Path) -> None:
     assert "Traceback" not in told.err
 
 
+def test_one_file_cannot_be_both_captures(tmp_path: Path) -> None:
+    (tmp_path / "y").symlink_to("x")
+    for other in (tmp_path / "x", tmp_path / "y"):
+        told = lessons.tell("tls", "--pcap", tmp_path / "x", "--keys", other, "--no-witness")
+        assert (told.code, told.out) == (2, "")
+        assert "--pcap and --keys both name" in told.err
+    assert {path.name for path in tmp_path.iterdir()} == {"y"}
+
+
 def test_each_scenario_of_a_matrix_keeps_a_capture_of_its_own(tmp_path: Path) -> None:
     told = lessons.tell(
         "matrix", "--no-witness", "--pcap", tmp_path / "x.pcap", "--keys", tmp_path / "y.pcapng"
