@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from mailtap.capture import arguments
+from mailtap.capture import arguments, streams
 from mailtap.capture.arguments import STDIN
 from mailtap.capture.engine import Engine
 from mailtap.capture.language import N_, Explained, explained
@@ -50,11 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after the command's name; by default the process's own.
     """
+    streams.prepare()
     given = sys.argv[1:] if argv is None else argv
     say = reader_language(given, Path(__file__).parent / "locale")
     options = arguments.parser(say).parse_args(given)
-    for stream in (sys.stdout, sys.stderr):
-        _make_safe(stream, json=options.json)
+    if options.json:
+        for stream in (sys.stdout, sys.stderr):
+            _speak_utf8(stream)
     try:
         return _Run(options, say).run()
     except KeyboardInterrupt:
@@ -65,10 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
 
 
-def _make_safe(stream: TextIO, *, json: bool) -> None:
-    """Let a stream take any text: JSON is UTF-8 everywhere; a terminal gets escapes for what it lacks."""
+def _speak_utf8(stream: TextIO) -> None:
+    """Let a stream take JSON, which is UTF-8 everywhere."""
     if hasattr(stream, "reconfigure"):
-        stream.reconfigure(encoding="utf-8" if json else None, errors="backslashreplace")
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 class _Run:

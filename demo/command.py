@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture import streams
 from mailtap.capture.language import N_
 from mailtap.demo.interrupts import end_like_interrupt
 
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program's name; by default the process's own.
     """
     end_like_interrupt()
+    streams.prepare()
     try:
         try:
             code = _run(list(sys.argv[1:] if arguments is None else arguments))

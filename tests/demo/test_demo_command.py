@@ -249,6 +249,24 @@ def test_a_full_disk_is_said_in_one_line() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "closed", [pytest.param(">&-", id="output"), pytest.param("<&- >&- 2>&-", id="everything")]
+)
+def test_a_closed_stream_is_no_error(closed: str, tmp_path: Path) -> None:
+    kept = tmp_path / "x.pcap"
+    for what in ("mailtap.demo plain --no-witness --pcap", "mailtap.capture"):
+        done = subprocess.run(
+            f"{sys.executable} -m {what} {kept} {closed}",
+            shell=True,
+            env=lessons.environment(),
+            capture_output=True,
+            check=False,
+            timeout=lessons.TIMEOUT,
+        )
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert kept.read_bytes()[:4] == b"\x4d\x3c\xb2\xa1"
+
+
 def test_waits_for_enter_between_the_parts() -> None:
     terminal, inside = pty.openpty()
     with subprocess.Popen(

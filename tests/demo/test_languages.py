@@ -59,6 +59,19 @@ def test_help_is_in_the_readers_language(part: tuple[str, ...]) -> None:
     assert [line for line in japanese.splitlines() if ENGLISH.search(line)] == []
 
 
+@PARTS_WITH_IDS
+def test_help_does_without_the_characters_that_a_terminal_lacks(part: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from mailtap.demo.command import main; main()", *part, "--help"],
+        capture_output=True,
+        env=lessons.environment(LANG="ja_JP.UTF-8", PYTHONIOENCODING="ascii"),
+        timeout=lessons.TIMEOUT,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"??" in done.stdout
+
+
 @pytest.mark.parametrize("what", ["plain", "apop", "tls", "list", "matrix", "doctor"])
 def test_no_english_sentence_is_left_in_japanese(what: str) -> None:
     def sentences(language: str) -> list[str]:

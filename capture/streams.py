@@ -1,0 +1,25 @@
+"""The standard streams, made fit for whatever is to be printed, however the program was started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # in the order of their descriptors
+
+
+def prepare() -> None:
+    """Open the streams that are closed, to nowhere, and let the others take any text."""
+    for name, mode in _STREAMS:
+        if getattr(sys, name) is None:
+            # Else the next file to be opened would get its number, and be taken for it.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # till the end
+    take_any_text()
+
+
+def take_any_text() -> None:
+    """Let a terminal that lacks a character show a question mark for it, and not end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
