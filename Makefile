@@ -26,33 +26,34 @@ help:
 	@echo "  make demo-apop      APOP and CRAM-MD5: no clear password, and still broken"
 	@echo "  make demo-tls       the same mail over SSL/TLS: what is left to see"
 	@grep -E '^demo:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo '  Options: make demo-plain ARGS="--lang ja --mask"   (.venv/bin/mailtap demo --help)'
+	@echo '  Options: make demo-plain ARGS="--lang ja --mask"'
+	@echo "           (all of them: .venv/bin/mailtap demo --help)"
 	@echo "For developers:"
-	@grep -E '^[a-ce-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | grep -v '^demo:' | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 FORCE:
 
 demo-%: $(VENV)/run FORCE
 	@$(BIN)/mailtap demo $* $(ARGS)
 
-demo: $(VENV)/run ## every scenario, told as one table of what each still leaks
+demo: $(VENV)/run ## every scenario, in one table of what each still leaks
 	@$(BIN)/mailtap demo matrix $(ARGS)
 
 test: $(VENV)/dev ## the tests
 	$(BIN)/pytest $(ARGS)
 
-test-pythons: $(VENV)/dev ## the tests under the other Pythons that this machine has (PYTHONS="3.13" names some)
+test-pythons: $(VENV)/dev ## the tests under other Pythons found here (PYTHONS=3.13)
 	$(BIN)/python tests/support/pythons.py $(PYTHONS) -- $(ARGS)
 
-fuzz: $(VENV)/dev ## fuzz the listener, guided by coverage: SECONDS for each target (ARGS="smtp file" names some)
+fuzz: $(VENV)/dev ## fuzz the listener: SECONDS=60 each (ARGS=smtp names one)
 	$(PIP) install --quiet --require-hashes --requirement requirements/fuzz.txt
 	$(BIN)/python tests/fuzz/run.py $(SECONDS) $(ARGS)
 
-bench: $(VENV)/dev ## measure, beside other tools, and write docs/performance.md (ARGS="--help")
+bench: $(VENV)/dev ## measure beside other tools; writes docs/performance.md
 	$(PIP) install --quiet --require-hashes --requirement requirements/bench.txt
 	$(BIN)/python -m bench $(ARGS)
 
-check: $(VENV)/dev ## lint, formatting, types, import contracts, catalogues, what listening may cost
+check: $(VENV)/dev ## lint, format, types, imports, catalogues, costs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@mkdir -p build/types/mailtap
@@ -76,7 +77,7 @@ pages: $(VENV)/dev ## renew docs/scenarios.md, in each language, from the table
 	$(BIN)/mailtap demo list --format github --lang en > docs/scenarios.md
 	$(BIN)/mailtap demo list --format github --lang ja > docs/ja/scenarios.md
 
-wheels: $(VENV)/run ## fill wheels/ with all that an install without a network needs
+wheels: $(VENV)/run ## fill wheels/ with all that an offline install needs
 	$(PIP) download --quiet --dest wheels --require-hashes --requirement requirements/dev.txt
 	@echo "wheels/ is filled for this Python and system; copy it into the checkout on a machine without a network."
 
@@ -84,7 +85,7 @@ lock: $(VENV)/dev ## renew the locked requirements
 	$(PIP) install --quiet uv
 	$(BIN)/python requirements/lock.py
 
-clean: ## remove what make made
+clean: ## remove what make made, but for wheels/
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/run: requirements/install.py requirements/run.txt pyproject.toml $(STALE)

@@ -133,3 +133,12 @@ def test_a_moved_checkout_sets_itself_up_again(target: str, tmp_path: Path) -> N
     (scripts / "activate").write_text(f"VIRTUAL_ENV={tmp_path}/.venv\n")
     planned = subprocess.run(dry, capture_output=True, text=True, check=True, timeout=60).stdout
     assert "requirements/install.py" not in planned
+
+
+def test_make_help_names_every_target_and_fits_80_columns() -> None:
+    told = subprocess.run(
+        ["make", "--silent", "--directory", str(ROOT), "help"], capture_output=True, text=True, check=True
+    ).stdout
+    targets = re.findall(r"^([\w-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [name for name in targets if not re.search(rf"^  make {name} +\S", told, re.MULTILINE)] == []
+    assert [line for line in told.splitlines() if len(line) > 80] == []
