@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 from mailtap.capture import language
+from mailtap.capture.language import N_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import NoReturn
 
     from mailtap.capture.language import Say
+
+
+USAGE: Final = 2
+_WRONG: Final = N_("{program}: error: {problem}")
+_REQUIRED: Final = "the following arguments are required: "
+# What argparse finds wrong with a command line, by its own English words.
+_PROBLEMS: Final = (
+    (r"unrecognized arguments: (?P<names>.*)", N_("there is no such option or name here: {names}")),
+    (rf"{_REQUIRED}(?P<names>.*)", N_("this is still to be named: {names}")),
+    (r"argument (?P<option>.*?): expected one argument", N_("{option} needs a value")),
+    (r"argument (?P<option>.*?): ignored explicit argument (?P<value>.*)", N_("{option} takes no value")),
+    (
+        r"argument (?P<option>.*?): invalid choice: (?P<value>.*) \(choose from (?P<choices>.*)\)",
+        N_("{option} is one of {choices}, not {value}"),
+    ),
+    (r"argument (?P<option>.*?): invalid int value: (?P<value>.*)", N_("{option} is a number, not {value}")),
+    (
+        r"argument (?P<option>.*?): not allowed with argument (?P<other>.*)",
+        N_("{option} and {other} cannot be given together"),
+    ),
+)
 
 
 def reader_language(arguments: Sequence[str], *folders: Path) -> Say:
@@ -36,11 +61,20 @@ def reader_language(arguments: Sequence[str], *folders: Path) -> Say:
 class Parser(argparse.ArgumentParser):
     """An argument parser that speaks the reader's language, and takes `--lang`."""
 
-    def __init__(self, say: Say, **settings: Any) -> None:  # noqa: ANN401  # argparse's own settings
+    def __init__(self, say: Say, *, nothing: str = "", **settings: Any) -> None:  # noqa: ANN401
+        """Prepare.
+
+        Args:
+            say: speaks the reader's language.
+            nothing: what to say where something has to be named and nothing is.
+            settings: argparse's own.
+        """
+
         def formatter(prog: str) -> argparse.HelpFormatter:
             return _Formatter(prog, say("usage: "))
 
         super().__init__(add_help=False, allow_abbrev=False, formatter_class=formatter, **settings)
+        self._say, self._nothing = say, nothing
         self._prefix = say("usage: ")
         self._positionals.title = say("to name")
         self._optionals.title = say("options")
@@ -50,6 +84,21 @@ class Parser(argparse.ArgumentParser):
             choices=language.LANGUAGES,
             help=say("language of everything people read (default: from LANG)"),
         )
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and end the program."""
+        self.print_usage(sys.stderr)
+        said = self._say(_WRONG, program=self.prog, problem=self._told(message))
+        self.exit(USAGE, f"{said}\n")
+
+    def _told(self, message: str) -> str:
+        """Return what argparse says is wrong in the reader's language; what it does not know, as it is."""
+        if self._nothing and message.startswith(_REQUIRED):
+            return self._nothing
+        for pattern, text in _PROBLEMS:
+            if found := re.fullmatch(pattern, message, re.DOTALL):
+                return self._say(text, **found.groupdict())
+        return message
 
     def parse_in_any_order(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse a command line in which names and options may be mixed."""

@@ -10,6 +10,7 @@ from mailtap.capture.options import Parser
 from mailtap.demo import shell
 from mailtap.demo.scenarios import BY_NAME, SCENARIOS
 from mailtap.demo.shell import Exit
+from mailtap.demo.telling.words import listed
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,7 +25,8 @@ FILES: Final = {
 }
 FORMATS: Final = ("text", "github", "html", "json")
 _PAIR: Final = 2
-SHAPES: Final = {"matrix": FORMATS, "list": ("text", "github", "json")}  # all else is text or JSON
+STORY: Final = ("text", "json")
+SHAPES: Final = {"matrix": FORMATS, "list": ("text", "github", "json")}  # all else is a story
 EXAMPLES: Final = N_("""\
 what to run:
   SCENARIO                 one scenario, told as a story (named by list)
@@ -83,6 +85,7 @@ def _parser(say: Say) -> Parser:
         prog="mailtap demo",
         description=say("Send and fetch a mail on this machine, listen on the wire, and tell what leaked."),
         epilog=say(EXAMPLES),
+        nothing=say("name what to run, as in: mailtap demo plain (mailtap demo list shows what there is)"),
     )
     parser.add_argument("what", metavar="SCENARIO", help=say("a scenario, or list, matrix, compare, doctor"))
     parser.add_argument("rows", metavar="ROW", nargs="*", help=say("for compare: the two scenarios"))
@@ -112,8 +115,13 @@ def _problem(options: Namespace, say: Say) -> str | None:
         return say("compare takes two different scenarios, as in: mailtap demo compare plain tls")
     if options.what != "compare" and options.rows:
         return say("only compare takes more than one scenario")
-    if options.format not in SHAPES.get(options.what, ("text", "json")):
-        return say("{what} cannot be shown as {format}", what=options.what, format=options.format)
+    if options.format not in SHAPES.get(options.what, STORY):
+        return say(
+            "{what} cannot be shown as {format}, but as {formats}",
+            what=options.what,
+            format=options.format,
+            formats=listed(SHAPES.get(options.what, STORY), say),
+        )
     return None
 
 

@@ -54,18 +54,20 @@ def leaked(outcome: Outcome, reader: Reader) -> list[Text]:
         reader.say("value"),
         *(reader.say(HOPS[hop]) for hop in outcome.servers),
     ]
-    rows: dict[tuple[Field, str, str], dict[Hop | None, str]] = {}
+    # By the value itself: two passwords look the same behind a mask, and are two.
+    rows: dict[tuple[Field, str, str, str], dict[Hop | None, str]] = {}
     for leak in sorted(outcome.leaks, key=lambda leak: _ORDER.index(leak.field)):
-        key = (leak.field, field(leak, reader.say), shown(leak, mask=reader.mask))
+        value = shown(leak, mask=reader.mask)
+        key = (leak.field, field(leak, reader.say), value, leak.value.reveal())
         packets = "#" + packet_list(leak.evidence.packets)
         rows.setdefault(key, {}).setdefault(outcome.hop(leak.evidence.flow), packets)
     cells = [
         [name, value, *(where.get(hop, "") for hop in outcome.servers)]
-        for (_, name, value), where in rows.items()
+        for (_, name, value, _), where in rows.items()
     ]
     shown_rows = table(heads, cells, width=reader.width, flexible=1) if cells else reader.say("nothing")
     lines = [Text(line) for line in shown_rows.split("\n")]
-    secrets = [value for (what, _, value) in rows if what in SECRETS and what is not Field.DIGEST]
+    secrets = [value for (what, _, value, _) in rows if what in SECRETS and what is not Field.DIGEST]
     for line in lines:
         line.highlight_words(secrets, _LOUD)
     return [

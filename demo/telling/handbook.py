@@ -26,6 +26,10 @@ _INTRODUCTION: Final = N_(
     "Every row of the table, as `mailtap demo SCENARIO` runs it. What it leaks is what the row expects;"
     " `mailtap demo matrix` measures it on the wire, and a run in which the two disagree fails."
 )
+_PORTS: Final = N_(
+    "The ports are the services' own. Somebody in the path listens on another, and so do servers where those"
+    " may not be opened; the story names the port at which it was."
+)
 _SEE_ALSO: Final = N_(
     "Which line of the article leads to which scenario: [countermeasures.md](countermeasures.md)."
 )
@@ -34,7 +38,7 @@ _SEE_ALSO: Final = N_(
 def handbook(scenarios: Sequence[Scenario], say: Say) -> str:
     """Return the page in Markdown."""
     title = say("Scenarios")
-    blocks = [_GENERATED, f"# {title}", say(_INTRODUCTION), say(_SEE_ALSO)]
+    blocks = [_GENERATED, f"# {title}", say(_INTRODUCTION), say(_PORTS), say(_SEE_ALSO)]
     for group, rows in groupby(scenarios, lambda row: row.group):
         blocks.append(f"## {say(group)}")
         for row in rows:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Each column with its whole name, and one short enough for ten columns on a projector.
 COLUMNS: Final = {
-    Field.USERNAME: (N_("login\nname"), N_("user\nname")),
+    Field.USERNAME: (FIELDS[Field.USERNAME], N_("user\nname")),
     Field.PASSWORD: (FIELDS[Field.PASSWORD], N_("pass-\nword")),
     Field.DIGEST: (N_("crackable\ndigest"), N_("di-\ngest")),
     Field.SENDER: (FIELDS[Field.SENDER], N_("sen-\nder")),
@@ -30,7 +30,7 @@ COLUMNS: Final = {
     Field.SUBJECT: (FIELDS[Field.SUBJECT], N_("sub-\nject")),
     Field.BODY: (FIELDS[Field.BODY], N_("body")),
     Field.ATTACHMENT: (FIELDS[Field.ATTACHMENT], N_("file")),
-    Field.SERVER_NAME: (N_("server\nname"), N_("host\nname")),
+    Field.SERVER_NAME: (FIELDS[Field.SERVER_NAME], N_("ser-\nver\nname")),
 }
 ATTACK: Final = (N_("active attack\nsucceeded"), N_("at-\ntack"))
 LETTERS: Final = {Hop.SUBMIT: N_("S"), Hop.RELAY: N_("R"), Hop.FETCH: N_("F")}
@@ -73,7 +73,12 @@ class Line:
 
 def heads(say: Say, *, short: bool = False) -> list[str]:
     """Return the names of the columns after the first; a line break in one makes the heads two lines high."""
-    return [say(names[short]) for names in (*COLUMNS.values(), ATTACK)]
+    return [_in_two_lines(say(names[short])) for names in (*COLUMNS.values(), ATTACK)]
+
+
+def _in_two_lines(head: str) -> str:
+    """Return a head with its words under each other, where it is not in lines yet."""
+    return head if "\n" in head else head.replace(" ", "\n")
 
 
 def groups(outcomes: Sequence[Outcome], say: Say) -> Iterator[tuple[Group, list[Line]]]:
@@ -89,7 +94,9 @@ def legend(say: Say) -> str:
         " (): not sent, but guessed from the digest. !: not as expected."
     )
     stolen = stolen_legend(LETTERS, say)
-    attack = say("In the last column, S, R, F: the attacker got something. -: the attacker got nothing.")
+    attack = say(
+        "In the last column, S, R, F: the attacker got something there. -: nothing, one dash for each attack."
+    )
     return say("{letters} {stolen} {attack}", letters=letters, stolen=stolen, attack=attack)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from mailtap.capture.language import N_
 from mailtap.capture.leaks import CLIENT_CERTIFICATE, SERVER_CERTIFICATE
 from mailtap.capture.report import printable
 from mailtap.demo.telling.words import doer
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
     from mailtap.demo.telling.reader import Reader
 
+_BY_THE_PORT: Final = N_(
+    "{who}: which computer ({client}) talks to which server ({server}), what kind of service it is"
+    " (by the port, {port}), about how much was said ({up} bytes one way, {down} the other), when it"
+    " was, and that it took {milliseconds} ms."
+)
+_ODD_PORT: Final = N_(
+    "{who}: which computer ({client}) talks to which server ({server}, port {port}), about how much was"
+    " said ({up} bytes one way, {down} the other), when it was, and that it took {milliseconds} ms."
+)
 _NAMES: Final = frozenset({CLIENT_CERTIFICATE, SERVER_CERTIFICATE})
 
 
@@ -23,16 +33,15 @@ def still_visible(outcome: Outcome, reader: Reader) -> list[Text]:
     lines = [Text(reader.say("What TLS still shows to the eavesdropper:"), "bold")]
     for number, leg in enumerate(outcome.scenario.legs):
         for talk in outcome.talks(number):
-            lines += reader.wrapped(_traffic(doer(leg, reader.say), talk, reader), hang="  - ")
+            text = _BY_THE_PORT if talk.flow.server.port == leg.service.port else _ODD_PORT
+            lines += reader.wrapped(_traffic(text, doer(leg, reader.say), talk, reader), hang="  - ")
             lines += _certificates(outcome, talk, reader)
     return lines
 
 
-def _traffic(who: str, talk: Conversation, reader: Reader) -> str:
+def _traffic(text: str, who: str, talk: Conversation, reader: Reader) -> str:
     return reader.say(
-        "{who}: which computer ({client}) talks to which server ({server}), what kind of service it is"
-        " (by the port, {port}), about how much was said ({up} bytes one way, {down} the other), when it"
-        " was, and that it took {milliseconds} ms.",
+        text,
         who=who,
         client=talk.flow.client.address,
         server=talk.flow.server.address,

@@ -131,8 +131,17 @@ def test_a_run_that_is_no_evidence_fails() -> None:
         pytest.param(["compare", "plain", "tls", "apop"], "two different scenarios", id="three"),
         pytest.param(["compare", "plain", "telepathy"], "'telepathy'", id="one that does not exist"),
         pytest.param(["plain", "tls"], "only compare", id="two without compare"),
-        pytest.param(["compare", "plain", "tls", "--format", "html"], "cannot be shown", id="as a page"),
-        pytest.param(["plain", "--format", "github"], "cannot be shown", id="a story as a table"),
+        pytest.param(
+            ["compare", "plain", "tls", "--format", "html"], "as html, but as text, json", id="as a page"
+        ),
+        pytest.param(
+            ["plain", "--format", "github"], "as github, but as text, json", id="a story as a table"
+        ),
+        pytest.param(
+            ["list", "--format", "html"], "as html, but as text, github, json", id="a list as a page"
+        ),
+        pytest.param([], "mailtap demo list", id="nothing"),
+        pytest.param(["--json"], "mailtap demo list", id="nothing but an option"),
     ],
 )
 def test_says_what_is_wrong_with_a_command_line(arguments: list[str], complaint: str) -> None:

@@ -74,6 +74,17 @@ def test_masks_every_password_and_digest(name: str) -> None:
     assert {leak["value"] for leak in masked if leak["field"] in ("password", "digest")} <= {"********"}
 
 
+@pytest.mark.parametrize(
+    ("name", "field"), [("plain", "password"), ("apop", "digest"), ("apop", "password (guessed)")]
+)
+def test_two_secrets_are_two_behind_a_mask_as_well(name: str, field: str) -> None:
+    rows = [
+        [line for line in lessons.tell(name, "--no-witness", *mask).out.splitlines() if f"│ {field} " in line]
+        for mask in ([], ["--mask"])
+    ]
+    assert [len(lines) for lines in rows] == [2, 2]
+
+
 def in_terminal(*arguments: str, **changes: str) -> str:
     """Run the demo in a terminal of its own, and return what appeared there."""
     terminal, inside = pty.openpty()

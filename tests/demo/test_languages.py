@@ -59,6 +59,34 @@ def test_help_is_in_the_readers_language(part: tuple[str, ...]) -> None:
     assert [line for line in japanese.splitlines() if ENGLISH.search(line)] == []
 
 
+MISTAKES = [
+    pytest.param(["demo"], "mailtap demo list", id="nothing named"),
+    pytest.param(["demo", "plain", "--frobnicate"], "--frobnicate", id="no such option"),
+    pytest.param(["demo", "plain", "--rung", "moon"], "relay", id="no such choice"),
+    pytest.param(["demo", "plain", "--pcap"], "--pcap", id="no value"),
+    pytest.param(["demo", "plain", "--mask=yes"], "--mask", id="a value too many"),
+    pytest.param(["capture", "--jobs", "many", "x.pcap"], "'many'", id="no number"),
+    pytest.param(["servers", "--plain", "--tls"], "--plain", id="two that exclude each other"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), MISTAKES)
+def test_what_is_wrong_with_a_command_line_is_said_in_the_readers_language(
+    arguments: list[str], named: str
+) -> None:
+    for language in LANGUAGES:
+        done = subprocess.run(
+            [sys.executable, "-c", "from mailtap.demo.command import main; exit(main())", *arguments],
+            capture_output=True,
+            env=lessons.environment(LANG=f"{language}.UTF-8"),
+            timeout=lessons.TIMEOUT,
+            check=False,
+        )
+        said = done.stderr.decode().splitlines()[-1]
+        assert (done.returncode, done.stdout, named in said) == (2, b"", True)
+        assert (bool(JAPANESE.search(said)), "error" in said) == (language == "ja", language == "en")
+
+
 @PARTS_WITH_IDS
 def test_help_does_without_the_characters_that_a_terminal_lacks(part: tuple[str, ...]) -> None:
     done = subprocess.run(

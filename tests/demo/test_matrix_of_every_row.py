@@ -14,6 +14,7 @@ import pytest
 from wcwidth import wcswidth
 
 from mailtap.capture.model import Field
+from mailtap.capture.report import FIELDS
 from mailtap.capture.witness import Agreement, Note, Verdict
 from mailtap.demo.network.rungs import Rung
 from mailtap.demo.scenarios import BY_NAME, SCENARIOS, Hop
@@ -138,6 +139,25 @@ def test_every_state_has_a_look_in_the_terminal_and_on_the_page() -> None:
 @LANGUAGES
 def test_every_format_explains_the_small_letters(show: object, language: str) -> None:
     assert matrix.stolen_legend([*Hop], reader(language).say) in show(runs(), reader(language))
+
+
+@LANGUAGES
+def test_every_format_calls_a_name_what_all_else_calls_it(language: str) -> None:
+    say = reader(language).say
+    whole, short = (
+        ["".join(re.split(r"-?\n| ", head)) for head in matrix.heads(say, short=short)]
+        for short in (False, True)
+    )
+    for field in (Field.USERNAME, Field.PASSWORD, Field.SERVER_NAME):
+        name = say(FIELDS[field])
+        assert name.replace(" ", "") in whole
+        assert name.replace(" ", "") in short
+        assert name in sheets.github(runs(), reader(language))
+
+
+def test_the_legend_says_why_there_are_two_dashes() -> None:
+    assert sheets.github(runs(), reader()).count(" -- ") >= 2  # two attacks that got nothing
+    assert "one dash for each attack" in matrix.legend(reader().say)
 
 
 def test_github_has_a_line_for_each_row() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import outcomes
 import pytest
 from wcwidth import wcswidth
 
-from mailtap.capture.model import Note
+from mailtap.capture.model import Endpoint, Note
 from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo import cast
 from mailtap.demo.network.rungs import Rung
@@ -18,6 +19,7 @@ from mailtap.demo.shell import speak
 from mailtap.demo.telling import ending
 from mailtap.demo.telling.reader import Reader
 from mailtap.demo.telling.story import story
+from mailtap.demo.telling.visible import still_visible
 
 if TYPE_CHECKING:
     from mailtap.demo.outcome import Outcome
@@ -34,6 +36,22 @@ def told(name: str, language: str = "en", width: int = 80, *, mask: bool = False
     """Return the lines of a row's story."""
     reader = Reader(speak(["--lang", language]), width, mask)
     return [line.plain for part in story(ran(name), reader) for line in part]
+
+
+@pytest.mark.parametrize("name", ["tls", "impostor-verified"])
+def test_no_service_is_known_by_an_odd_port(name: str) -> None:
+    row = ran(name)  # on the relay's rung, where no server has its own port
+    own = replace(row, endpoints=tuple(Endpoint("127.0.0.1", leg.service.port) for leg in row.scenario.legs))
+    flows = {
+        talk.flow: replace(talk.flow, server=own.endpoints[n]) for n in range(2) for talk in row.talks(n)
+    }
+    own = replace(
+        own, conversations=tuple(replace(talk, flow=flows[talk.flow]) for talk in row.conversations)
+    )
+    reader = Reader(speak(["--lang", "en"]), 80)
+    odd, usual = (" ".join(line.plain.strip() for line in still_visible(each, reader)) for each in (row, own))
+    assert ("kind of service" in odd, "by the port, 465" in usual) == (False, True)
+    assert f"port {row.endpoints[0].port})" in odd
 
 
 def ran(name: str) -> Outcome:
