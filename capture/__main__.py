@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from mailtap.capture import arguments, streams
 from mailtap.capture.arguments import STDIN
 from mailtap.capture.engine import Engine
-from mailtap.capture.language import N_, Explained, explained
+from mailtap.capture.language import N_, Explained, explained, system_reason
 from mailtap.capture.model import Leak, Note
 from mailtap.capture.options import reader_language
 from mailtap.capture.pipeline import Listener
@@ -20,6 +20,7 @@ from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter,
 from mailtap.capture.progress import Bar, Beside, is_long
 from mailtap.capture.report import printable
 from mailtap.capture.sources import handfuls
+from mailtap.capture.wrapping import fitted
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -142,7 +143,7 @@ class _Run:
         except BrokenPipeError:
             raise
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = self._say(system_reason(error))
             self._complain(N_("Cannot read {file}: {reason}."), file=name, reason=reason)
             return False
         printer.end()
@@ -273,7 +274,7 @@ class _Run:
             printer.end()
 
     def _complain(self, text: str, **values: str | int) -> None:
-        print(printable(self._say(text, **values)), file=sys.stderr)  # noqa: T201
+        print(fitted(printable(self._say(text, **values)), sys.stderr), file=sys.stderr)  # noqa: T201
 
 
 def _capture_name(name: str) -> str:

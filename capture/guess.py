@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mailtap.capture.language import N_, Explained
+from mailtap.capture.language import N_, Explained, system_reason
 from mailtap.capture.model import Field, Leak, Secret
 
 if TYPE_CHECKING:
@@ -134,9 +134,8 @@ def read_words(path: str | os.PathLike[str]) -> Iterator[str]:
                 if word:
                     yield word
     except OSError as error:
-        reason = error.strerror or str(error)
         text = N_("Cannot read the word list {path}: {reason}. Give a text file, one word a line.")
-        raise WordListError(text, path=str(path), reason=reason) from error
+        raise WordListError(text, path=str(path), reason=system_reason(error)) from error
 
 
 def seconds_to_exhaust(alphabet: int, length: int, rate: float) -> float:

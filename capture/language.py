@@ -42,6 +42,9 @@ class Explained(Exception):  # noqa: N818  # a base; what went wrong is said by 
 
 def explained(error: Exception, say: Say) -> str:
     """Return what an exception says in the reader's language, as far as it has a translation."""
+    if isinstance(error, OSError):
+        reason = say(system_reason(error))
+        return reason if error.filename is None else f"{error.filename}: {reason}"
     if not isinstance(error, Explained):
         return str(error)
     values = {key: say(value) if isinstance(value, str) else value for key, value in error.values.items()}

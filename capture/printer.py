@@ -9,6 +9,7 @@ from mailtap.capture.language import N_
 from mailtap.capture.model import Field, Leak, Note
 from mailtap.capture.report import HEADINGS, VALUE, json_line, line, row, sentence, to_json
 from mailtap.capture.table import table
+from mailtap.capture.wrapping import fitted
 
 if TYPE_CHECKING:
     from mailtap.capture.language import Say
@@ -87,7 +88,7 @@ class LinePrinter:
         if isinstance(item, Note):
             self._damaged = self._damaged or item.damage
             self.flush()  # the two streams may lead to the same terminal
-            print(sentence(item, self._say), file=self._aside, flush=True)
+            print(fitted(sentence(item, self._say), self._aside), file=self._aside, flush=True)
         else:
             self._leaks += 1
             print(line(item, self._say, mask=self._mask), file=self._out)
@@ -100,7 +101,8 @@ class LinePrinter:
         """Say so where nothing leaked."""
         self.flush()
         if not self._leaks:
-            print(self._say(UNREAD if self._damaged else self._nothing), file=self._aside, flush=True)
+            text = self._say(UNREAD if self._damaged else self._nothing)
+            print(fitted(text, self._aside), file=self._aside, flush=True)
 
 
 class _Row(NamedTuple):
@@ -166,9 +168,9 @@ class TablePrinter:
         """Print table and notes."""
         self._table()
         if not self._printed:
-            print(self._say(UNREAD if self._damaged else self._nothing), file=self._out)
+            print(fitted(self._say(UNREAD if self._damaged else self._nothing), self._out), file=self._out)
         for stream in _apart(self._out, self._aside) if self._notes else ():
-            print("\n".join(self._notes), file=stream, flush=True)
+            print("\n".join(fitted(note, stream) for note in self._notes), file=stream, flush=True)
         self._out.flush()
 
     def _place(self, password: Leak) -> int:

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture import streams
-from mailtap.capture.language import N_
+from mailtap.capture.language import N_, explained
+from mailtap.capture.report import printable
 from mailtap.demo.interrupts import end_like_interrupt
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     end_like_interrupt()
     streams.prepare()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
-            code = _run(list(sys.argv[1:] if arguments is None else arguments))
+            code = _run(given)
         finally:  # --help ends by SystemExit
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -59,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"mailtap: {error}", file=sys.stderr)  # noqa: T201
+        from mailtap.demo.shell import speak  # noqa: PLC0415  # heavy, and each part brings its own
+
+        print(f"mailtap: {printable(explained(error, speak(given)))}", file=sys.stderr)  # noqa: T201
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return code

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mailtap.capture.language import N_
+from mailtap.capture.language import N_, system_reason
 from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.model import Note
 from mailtap.capture.options import Parser
@@ -141,7 +141,7 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
             try:
                 ca.write_bytes(certificates.ca_pem)
             except OSError as error:
-                aside.say(say(NO_CA, file=ca, error=error.strerror or error))
+                aside.say(say(NO_CA, file=ca, error=say(system_reason(error))))
                 return Exit.FAILED
         servers, services, remarks = stack.enter_context(open_servers(offered, lab, certificates))
         _fill_mailbox(servers)

@@ -105,6 +105,45 @@ def test_a_table_fits_the_terminal(tmp_path: Path) -> None:
     assert max(wcswidth(line) for line in shown.splitlines()) == 80
 
 
+@pytest.mark.parametrize("name", ["holed.pcap", "-"])
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_notes_fit_the_terminal_and_break_in_no_address(name: str, language: str, tmp_path: Path) -> None:
+    path = tmp_path / "holed.pcap"
+    path.write_bytes(wire.pcap(wire.lose(wire.conversation(PLAIN), 4)))
+    terminal, inside = os.openpty()
+    with path.open("rb") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", "mailtap.capture", "--lang", language, path if name != "-" else name],
+            stdin=stream,
+            stdout=subprocess.DEVNULL,
+            stderr=inside,
+            env={**os.environ, "COLUMNS": "60", "LANG": "C.UTF-8"},
+            check=False,
+            timeout=60,
+        )
+    os.close(inside)
+    shown = drained(terminal).decode()
+    assert done.returncode == 1
+    assert max(wcswidth(line) for line in shown.splitlines()) < 60
+    assert len(shown.splitlines()) > 1
+    for end in (wire.CLIENT, wire.SERVER):
+        assert f"{end.address}:{end.port}" in shown
+
+
+def test_what_the_system_says_is_in_the_readers_language(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for arguments in (
+        [str(tmp_path)],
+        [str(tmp_path / "absent")],
+        ["--wordlist", str(tmp_path), "x.pcap"],
+        ["--save", str(tmp_path / "file"), "x.pcap"],
+    ):
+        assert main(["--lang", "ja", *arguments]) == 2
+        assert not re.search(r"directory|exists|Errno", capsys.readouterr().err.replace(str(tmp_path), ""))
+
+
 def test_json_lines(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", str(capture)]) == 0
     heard = records(capsys.readouterr().out)
