@@ -60,7 +60,7 @@ class _Record:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._dialogue = Dialogue(connection.flow.server.port)
+        self._dialogue = Dialogue(connection.flow.server.port, late=connection.late)
         self._cutters = {direction: Cutter(direction) for direction in Direction}
         self._count = 0
         self._ends = 0
