@@ -109,6 +109,11 @@ class Connection:
         return self.halves[0].syn is None and self.halves[1].syn is None
 
     @property
+    def opened(self) -> bool:
+        """Return whether the capture shows how both sides began."""
+        return self.halves[0].syn is not None and self.halves[1].syn is not None
+
+    @property
     def buffered(self) -> int:
         """Return the number of bytes that wait."""
         return self.halves[0].buffered + self.halves[1].buffered
@@ -129,9 +134,8 @@ class Connection:
             return
         if not self.settled:
             self._waited += 1
-            both = half.syn is not None and peer.syn is not None
             late = self._waited >= _START_PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS
-            if both or late or segment.flags & RST or (half.end is not None and peer.end is not None):
+            if self.opened or late or segment.flags & RST or (half.end is not None and peer.end is not None):
                 self.settle()
         if self.settled:
             before = len(out)

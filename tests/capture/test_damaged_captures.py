@@ -114,6 +114,12 @@ def test_where_the_server_begins_is_known_by_what_the_client_acknowledged() -> N
     assert notes == ["A hole of 11 bytes in what the server sent, in packet range 6-6."]
 
 
+def test_where_nothing_tells_that_a_greeting_was_lost_a_reply_is_none() -> None:
+    leaks, _ = heard(lose(conversation(TWO), *range(SYN_ACK, GREETING + 2)))
+    assert leaks[1] == "password 'wrong' mechanism=USER/PASS username=a refused"
+    assert leaks[3] == "password 'right' mechanism=USER/PASS username=b accepted"
+
+
 def test_two_lost_replies_with_a_command_between_are_two_holes() -> None:
     talk = turns(
         "S: 220 x ESMTP\nC: EHLO c\nS: 250 AUTH PLAIN LOGIN\nC: AUTH PLAIN AHVzZXIwAHBhc3Mw\nS: 235 ok\nC: NOOP\n"
