@@ -83,6 +83,14 @@ def test_a_segment_that_the_ends_ignore_is_ignored(at: int, piece: Piece) -> Non
     assert heard(packets([*whole[:at], piece, *whole[at:]])) == (ALL_OF_ONE, [])
 
 
+def test_a_made_up_capture_that_acknowledges_nothing_is_heard() -> None:
+    made_up = [piece._replace(acknowledgment=0) for piece in pieces(ONE, client_isn=0, server_isn=0)]
+    leaks, _ = heard(packets(made_up))
+    assert [leak.partition(" mechanism")[0] for leak in leaks] == [
+        leak.partition(" mechanism")[0] for leak in ALL_OF_ONE
+    ]
+
+
 def test_what_was_said_before_ports_were_used_again_is_told_too() -> None:
     leaks, notes = heard(
         packets([old("C", 3_000_000_000, 4_000_000_000, ACK, b"PASS old\r\n"), *pieces(ONE)])
