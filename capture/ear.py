@@ -34,7 +34,7 @@ class Ear:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.dialogue = Dialogue(connection.flow.server.port)
+        self.dialogue = Dialogue(connection.flow.server.port, late=not connection.opened)
         self.index = FlowIndex(connection.flow, self.dialogue.client, self.dialogue.server)
         self.holes: dict[Direction, silence.Holes] = {}
         self.ended = 0

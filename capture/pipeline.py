@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BOTH = len(Direction)
 _MOST_HELD = 128 << 20  # twice the largest message
-_WEIGHINGS = 32  # times that it is looked at what is held, while as much as may be held is heard
+_WEIGHINGS = 128  # times that it is looked at what is held, while as much as may be held is heard
 _MOST_FLOWS = 1 << 16
 
 
@@ -65,6 +65,7 @@ class Listener:
         """
         self._on_mail = on_mail
         self._most_held = most_held
+        self._most_unweighed = most_held // _WEIGHINGS
         self._unweighed = 0  # bytes heard since it was last looked at what is held
         self._logins_only = logins_only
         self.flows: list[Flow] = []
@@ -86,6 +87,8 @@ class Listener:
         """Yield what becomes known as these packets are heard, before more of them are asked for."""
         for heard in self._reassembler.chunks(self._decoder.segments(packets)):
             self._take(heard)
+            if self._unweighed > self._most_unweighed:
+                yield from self._relieve()
             if self._known:
                 yield from self._tell()
 
@@ -97,8 +100,9 @@ class Listener:
         self._together = True
         for heard in self._reassembler.chunks(self._decoder.segments(packets)):
             self._take(heard)
+            if self._unweighed > self._most_unweighed:
+                yield from self._relieve()
         self._together = False
-        self._known.sort(key=itemgetter(0))
         yield from self._tell()
 
     def close(self) -> list[Leak | Note]:
@@ -139,8 +143,6 @@ class Listener:
                 self._unweighed += len(item.data)
             for event in ear.hear(direction, item):
                 self._know(event, self._moment, ear)
-        if self._unweighed > self._most_held // _WEIGHINGS:
-            self._relieve()
         self._look_after(ear)
 
     def _look_after(self, ear: Ear) -> None:
@@ -162,8 +164,9 @@ class Listener:
             ear.told = True
 
     def _tell(self) -> Iterator[Leak | Note]:
-        """Yield what is known, and forget it."""
+        """Yield what is known, in the order in which it became known, and forget it."""
         known, self._known = self._known, []
+        known.sort(key=itemgetter(0))
         for _, said, ear in known:
             if isinstance(said, Note):
                 yield said
@@ -178,12 +181,16 @@ class Listener:
         if not (self._logins_only and isinstance(event, MessageSeen | ServerNameSeen)):
             yield from read_event(event, ear.index.locate, self._messages)
 
-    def _relieve(self) -> None:
-        """Keep what all flows hold within its bound: those that hold most are given up."""
+    def _relieve(self) -> Iterator[Leak | Note]:
+        """Keep what all flows hold within its bound: those that hold most are given up, and told one by one.
+
+        What one of them turns out to have said may take many times what it held.
+        """
         self._unweighed = 0
         held = sum(ear.dialogue.held for ear in self._ears.values())
         if held <= self._most_held:
             return
+        yield from self._tell()
         ears = sorted(self._ears.values(), key=lambda ear: ear.dialogue.held)
         while held > self._most_held:
             ear = ears.pop()
@@ -193,6 +200,7 @@ class Listener:
                 self._know(event, self._moment, ear)
             note = silence.of_surfeit(ear.connection.flow, protocol, ear.index.last_packet())
             self._know(note, self._moment)
+            yield from self._tell()
 
     def _hand_out(self, event: MessageSeen) -> None:
         """Give a message to who wants to keep it."""

@@ -284,7 +284,8 @@ def _repeats_syn(segment: Segment, connection: Connection, half: Half) -> bool:
     """Return whether a SYN is the one that the connection began with, seen again or seen late."""
     if half.syn is not None:
         return half.syn == segment.sequence
-    return not (connection.settled and half.seen) or half.offset(segment.sequence + 1 & MASK) == 0
+    offset = half.offset(segment.sequence + 1 & MASK)
+    return not half.seen or (offset == 0 if connection.settled else not (half.early and half.stale(offset)))
 
 
 def _answers_syn(segment: Segment, peer: Half) -> bool:

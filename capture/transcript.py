@@ -60,7 +60,7 @@ class _Record:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._dialogue = Dialogue(connection.flow.server.port)
+        self._dialogue = Dialogue(connection.flow.server.port, late=not connection.opened)
         self._cutters = {direction: Cutter(direction) for direction in Direction}
         self._count = 0
         self._ends = 0
@@ -93,14 +93,13 @@ class _Record:
         client, server = self._cutters[Direction.CLIENT], self._cutters[Direction.SERVER]
         marks = _marks([utterance for _, utterance in client.said + server.said], leaks)
         said = sorted(client.said + server.said, key=lambda each: each[0])
-        begun = all(half.syn is not None for half in self._connection.halves)
         return Conversation(
             flow=self._connection.flow,
             protocol=self._dialogue.protocol,
             utterances=tuple(
                 replace(utterance, marks=tuple(sorted(marks[utterance.span]))) for _, utterance in said
             ),
-            complete=begun and ended and not client.holes + server.holes,
+            complete=self._connection.opened and ended and not client.holes + server.holes,
             client_bytes=client.bytes,
             server_bytes=server.bytes,
         )

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 _LONGEST_NAME: Final = 150  # characters of a capture's name, which is the test's
 MODES: Final = ("auto", "packets", "relay")
 SECTION: Final = "mail tap"
-_TROUBLED: Final = pytest.StashKey[bool]()  # whether the test itself failed or was skipped
+_TROUBLED: Final = pytest.StashKey[bool]()  # whether the test or a fixture of it failed or was skipped
+_TAP: Final = pytest.StashKey["MailTap"]()  # the test's own, also where only a fixture of it asked for it
 _SERVER: Final = (
     "mail_server(*protocols, security='starttls', auth=['PLAIN', …]): what the servers of mail_tap offer; "
     "security is plain, starttls or tls; without protocols, for all of them"
@@ -79,7 +80,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Teach, where `secret not in mail_tap` fails."""
     tap = _class()
-    if tap is None or not isinstance(right, tap):
+    if tap is None or not isinstance(right, tap) or op not in ("in", "not in"):
         return None
     if op == "not in":
         return ["the secret not in mail_tap", *right.explain(left)]
@@ -92,14 +93,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what the tap heard to the report of a failed test; the tap is still open here."""
     report = yield
-    if call.when == "call" and not report.passed:
+    if call.when != "teardown" and not report.passed:
         item.stash[_TROUBLED] = True
     tap = _class()
-    if tap is None or not report.failed or call.when != "call":
+    if tap is None or not report.failed or call.when == "teardown":
         return report
-    for value in getattr(item, "funcargs", {}).values():
-        if isinstance(value, tap):
-            report.sections.append((SECTION, _told(item, value)))
+    used = [item.stash.get(_TAP, default=None), *getattr(item, "funcargs", {}).values()]
+    for value in {id(each): each for each in used if isinstance(each, tap)}.values():
+        report.sections.append((SECTION, _told(item, value)))
     return report
 
 
@@ -226,7 +227,6 @@ def mail_tap(
     mail_letters: Sequence[bytes],
 ) -> Iterator[MailTap]:
     """Mail servers of this test's own, and all that an eavesdropper hears of a client that talks to them."""
-    from mailtap.demo.testing.attacks import named  # noqa: PLC0415
     from mailtap.demo.testing.baseline import FOLDER  # noqa: PLC0415
     from mailtap.demo.testing.errors import BadMark  # noqa: PLC0415
 
@@ -238,9 +238,10 @@ def mail_tap(
         account=mail_account,
         letters=mail_letters,
         marks=marks,
-        attack=named(attack.args[0]) if attack else None,
+        attack=attack.args[0] if attack else None,
         baselines=request.path.parent / FOLDER,
     ) as tap:
+        request.node.stash[_TAP] = tap
         yield tap
         if not request.node.stash.get(_TROUBLED, default=False):
             tap.conclude()

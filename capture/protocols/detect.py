@@ -41,6 +41,7 @@ _RECORD_HEAD = 5
 # The extension server_name (RFC 6066, section 3) with a host `mail.…` or `webmail.…`.
 _MAIL_HOST = re.compile(rb"\x00\x00....\x00..(?:web)?mail\.", re.DOTALL | re.IGNORECASE)
 
+_LATER = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")  # any record of TLS (RFC 8446, section 5.1)
 _TELLING = 4  # bytes by which a reply is known: a code and what follows it, a tag at its shortest
 
 
@@ -145,8 +146,9 @@ _NEUTRAL = re.compile(rb"(NOOP|QUIT|RSET|HELP)( .*)?$|\s*$", re.IGNORECASE)
 
 def recognise(client: Sight, server: Sight, port: int) -> Found | Nothing | None:
     """Return what the flow speaks, or None where more bytes are needed to tell."""
-    if TLS_RECORD.match(client.data) or TLS_RECORD.match(server.data):
-        return _by_name(client, port) if port in NOT_MAIL else Found(Protocol.TLS)
+    late = HINTS.get(port) is Protocol.TLS and any(_LATER.match(each.data) for each in (client, server))
+    if late or TLS_RECORD.match(client.data) or TLS_RECORD.match(server.data):
+        return _by_name(client, port) if port in NOT_MAIL else Found(Protocol.TLS, late=late)
     commands, replies = _lines(client), _lines(server) or _cut_line(server)
     if commands and port not in HINTS and REQUEST.match(commands[0]):
         return Found(Protocol.HTTP)
@@ -184,8 +186,13 @@ def _by_name(client: Sight, port: int) -> Found | Nothing | None:
 
 
 def _foreign(command: bytes | None, replies: list[bytes], port: int) -> bool:
-    """Tell whether either side's first line is none of any protocol's."""
-    if command is not None and port not in HINTS and not _fits_any(command):
+    """Tell whether either side's first line is none of any protocol's.
+
+    On a mail port it may be the middle of a message, where the capture begins: the client's command tells.
+    """
+    if port in HINTS:
+        return False
+    if command is not None and not _fits_any(command):
         return True
     if not replies or STATUS.match(replies[0]):  # the request tells whether it is HTTP
         return False
@@ -221,9 +228,11 @@ def _by_both(command: bytes, reply: bytes, port: int) -> Found | Nothing:
         if marks.reply.match(reply) and _fits(marks, command):
             return Found(protocol, late=True)
     hint = HINTS.get(port)
-    if hint is Protocol.SMTP and _MARKS[hint].reply.match(reply):
-        return Found(hint, late=True)  # begun in the middle of a message, perhaps
-    return Nothing()
+    if hint is None or hint not in _MARKS:
+        return Nothing()
+    # The side that is no command, or no reply, was perhaps in the middle of a message.
+    midway = hint is Protocol.SMTP and _MARKS[hint].reply.match(reply)
+    return Found(hint, late=True) if midway or _fits(_MARKS[hint], command) else Nothing()
 
 
 def _by_server(reply: bytes, port: int) -> Found | Nothing:

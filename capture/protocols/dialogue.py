@@ -48,16 +48,18 @@ class Dialogue:
             stream had to have come for it.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, *, late: bool = False) -> None:
         """Start listening.
 
         Args:
             server_port: a hint only, for flows of which one half is missing.
+            late: whether the capture lacks the beginning, so that the server's first line may be any.
         """
         self.protocol: Protocol | None = None
         self.client, self.server = ByteIndex(), ByteIndex()
         self._talk = Talk(server_port, self.client, self.server)
         self._parser: Reading[None] | None = None
+        self._late = late
         self._waits_for: Direction | None = None
         self.on_the_web = False
         self.finished = False
@@ -145,7 +147,7 @@ class Dialogue:
             self._finish()
             return
         self.protocol = verdict.protocol if verdict.protocol is not Protocol.HTTP else None
-        self._talk.started_late = verdict.late
+        self._talk.started_late = verdict.late or self._late
         self.on_the_web = verdict.protocol is Protocol.HTTP
         self._parser = PARSERS[verdict.protocol](self._talk)
         self._step()

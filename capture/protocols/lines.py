@@ -339,15 +339,22 @@ class Stream:
         self.reached = max(self.reached, self._offset + found + 1)
         return bytes(self._data[: min(found, 128)]), self.index.packet_read(self._offset + found)
 
-    def resume(self, start: re.Pattern[bytes]) -> Reading[None]:
-        """Go on behind a hole: at the first line if it matches `start` or is TLS, else at the next line."""
+    def resume(self, start: re.Pattern[bytes]) -> Reading[int]:
+        """Go on behind a hole: at the first line if it matches `start` or is TLS, else at the next line.
+
+        Returns:
+            Number of the packet that showed the hole; of several in a row, the last.
+        """
+        packet = 0
         while self.hole is not None:
+            packet = self.hole.packet
             self.cross_hole()
             if TLS_RECORD.match((yield from self.peek(3))):
-                return
+                break
             ahead = yield from self.peek_line()
             if ahead is None or not start.match(ahead[0]):
                 yield from self.line()
+        return packet
 
     def drain(self) -> bytes:
         """Read all that is there, for a parser that says itself how far it needed the stream."""

@@ -35,8 +35,9 @@ def converse(talk: Talk) -> Reading[None]:
     while (line := talk.command_now() or (yield from talk.command(Protocol.POP3, _COMMAND))) is not None:
         verb, _, argument = line.text.partition(b" ")
         verb = verb.upper()
-        if verb != b"PASS":
+        if verb != b"PASS" or talk.client_holes > session.holes:  # another user may have been named there
             session.settle_user()
+        session.holes = talk.client_holes
         if (yield from session.command(line, verb, argument)):
             break
     session.settle_user()
@@ -54,6 +55,7 @@ class _Session:
         self.challenge: Heard | None = None
         self.user: Heard | None = None
         self.user_accepted: bool | None = None
+        self.holes = 0
 
     def greeting(self) -> Reading[None]:
         """Read the greeting, and the APOP challenge in it (RFC 1939, section 7)."""

@@ -29,6 +29,7 @@ class Talk:
         events: what was heard, until it is fetched.
         reached: for each of these, how far both streams had to come for it.
         started_late: whether the capture began after the greeting.
+        client_holes: number of holes in what the client says that were come to.
         server_holes: number of holes in what the server says that were come to.
         kept: number of bytes of memory, about, that the parser itself takes for what is not complete.
     """
@@ -36,6 +37,7 @@ class Talk:
     __slots__ = (
         "_lost_at",
         "client",
+        "client_holes",
         "events",
         "kept",
         "port",
@@ -52,6 +54,7 @@ class Talk:
         self.events: list[Event] = []
         self.reached: list[tuple[int, int]] = []
         self.started_late = False
+        self.client_holes = 0
         self.server_holes = 0
         self.kept = 0
         self._lost_at: int | None = None
@@ -101,8 +104,8 @@ class Talk:
                 return line
             if self.client.hole is None:
                 return None
-            self.lose_count(self.client.hole.packet)
-            yield from self.client.resume(start)
+            self.client_holes += 1
+            self.lose_count((yield from self.client.resume(start)))
 
     def greeting(self) -> Reading[Line | None]:
         """Read the line with which the server opens; None where it was not seen."""
@@ -158,14 +161,14 @@ class Talk:
                 last = line.text
             elif self.server.hole is None or self.server.hole.packet > packet:
                 return last
-            else:
-                yield from self.server.resume(REPLY_START)
+            elif (later := (yield from self.server.resume(REPLY_START))) > packet:
+                self.lose_count(later)
+                return last
 
     def _cross_server_hole(self) -> Reading[None]:
         if self.server.hole is not None:
             self.server_holes += 1
-            self.lose_count(self.server.hole.packet)
-            yield from self.server.resume(REPLY_START)
+            self.lose_count((yield from self.server.resume(REPLY_START)))
 
 
 _HANDSHAKE = b"\x16"  # how a TLS record begins that begins TLS

@@ -109,6 +109,11 @@ class Connection:
         return self.halves[0].syn is None and self.halves[1].syn is None
 
     @property
+    def opened(self) -> bool:
+        """Return whether the capture shows how both sides began."""
+        return self.halves[0].syn is not None and self.halves[1].syn is not None
+
+    @property
     def buffered(self) -> int:
         """Return the number of bytes that wait."""
         return self.halves[0].buffered + self.halves[1].buffered
@@ -129,9 +134,8 @@ class Connection:
             return
         if not self.settled:
             self._waited += 1
-            both = half.syn is not None and peer.syn is not None
             late = self._waited >= _START_PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS
-            if both or late or segment.flags & RST or (half.end is not None and peer.end is not None):
+            if self.opened or late or segment.flags & RST or (half.end is not None and peer.end is not None):
                 self.settle()
         if self.settled:
             before = len(out)
@@ -205,20 +209,31 @@ class Connection:
         out += [(self, half.direction, item) for item in half.take()]
 
     def _place(self, half: Half, peer: Half, segment: Segment) -> bool:
-        """Put a segment's payload and FIN where they belong; return whether it belongs here."""
+        """Put a segment's payload and FIN where they belong; return whether it belongs here.
+
+        What the ends themselves ignore does not: what stands or acknowledges before the SYN, which is of an
+        earlier connection, and a reset before what was received (RFC 9293, sections 3.5.1 and 3.10.7.4).
+        """
         packet, time_ns, _, sequence, acknowledgment, flags, payload, cut = segment
         sequence = sequence + bool(flags & SYN) & MASK
-        if not half.seen:
-            half.seen, half.sequence = True, sequence
-        offset = half.offset(sequence)
-        if abs(offset - half.next) > (LARGEST_LOSS if flags & RST else LARGEST_JUMP):
+        offset = half.offset(sequence) if half.seen else half.begin(sequence)
+        if flags & SYN and half.syn is None and half.stale(offset):
+            half.restart()
+            offset = half.begin(sequence)
+        ahead = offset - half.next
+        if flags & RST:
+            foreign = abs(ahead) > LARGEST_LOSS or (half.based and offset < max(half.next, half.acked))
+        else:
+            foreign = abs(ahead) > LARGEST_JUMP or (
+                half.syn is not None and offset + len(payload) + cut < half.first and not flags & SYN
+            )
+        # Made-up captures acknowledge nothing: what comes in order is taken even so.
+        if foreign or (flags & ACK and not peer.acknowledge(acknowledgment, packet, time_ns) and ahead):
             return False
         if flags & SYN and half.syn is None:
             half.syn, half.opens, half.first = segment.sequence, not flags & ACK, offset
         elif half.syn is None and not self.settled:
             half.first = min(half.first, offset)
-        if flags & ACK:
-            peer.acknowledge(acknowledgment, packet, time_ns)
         if half.ended:
             return True
         needs = acknowledgment if flags & ACK else None
@@ -226,7 +241,7 @@ class Connection:
             self._say(segment, _CONFLICT)
         if flags & FIN and half.end is None:
             half.end, half.end_needs = offset + len(payload) + cut, needs
-            half.shown = half.shown if half.acked > half.next else (packet, time_ns)
+            half.end_shown = (packet, time_ns)
         if flags & RST:
             half.acknowledge(sequence, packet, time_ns)  # the sender itself had sent up to there
         return True

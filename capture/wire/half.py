@@ -64,6 +64,7 @@ class Half:
         opens: whether that SYN opened the connection, rather than answered (SYN-ACK).
         sequence: sequence number of the next byte in order.
         next: offset of that byte.
+        told: before any packet of this direction was seen: where the next byte is, as the other side told it.
         first: the lowest offset seen; the SYN's where it was seen. It may be negative until `based`.
         based: whether the connection is settled, so that offsets count from the first byte. Before that
             they count from the first packet seen, nothing is passed on, and `next` is no bound.
@@ -72,9 +73,10 @@ class Half:
         buffered: number of bytes in them.
         end: offset of the FIN, where it was seen.
         end_needs: like `Early.needs`, of the FIN.
+        end_shown: number and time of the packet that brought the FIN.
         ended: whether all up to the FIN was passed on.
-        shown: number and time of the packet that first showed that there are bytes beyond `next`, by
-            its acknowledgement or its FIN.
+        shown: which packets first showed that there are bytes beyond `next`, by what they acknowledged:
+            for each up to which offset, its number and its time.
         recent: the last two chunks passed on, to compare repetitions with.
         gathered: chunks that were passed on and wait for more, to be heard together.
     """
@@ -87,6 +89,7 @@ class Half:
         "early",
         "end",
         "end_needs",
+        "end_shown",
         "ended",
         "first",
         "gathered",
@@ -97,6 +100,7 @@ class Half:
         "sequence",
         "shown",
         "syn",
+        "told",
     )
 
     direction: Direction
@@ -105,6 +109,7 @@ class Half:
         self.seen = False
         self.syn: int | None = None
         self.opens = False
+        self.told: int | None = None
         self.sequence = 0
         self.next = 0
         self.first = 0
@@ -114,8 +119,9 @@ class Half:
         self.buffered = 0
         self.end: int | None = None
         self.end_needs: int | None = None
+        self.end_shown = (0, 0)
         self.ended = False
-        self.shown = (0, 0)
+        self.shown: list[tuple[int, int, int]] = []
         self.recent: tuple[Chunk | None, Chunk | None] = _NONE
         self.gathered: list[Chunk] = []
 
@@ -124,20 +130,54 @@ class Half:
         ahead = sequence - self.sequence & MASK
         return self.next + (ahead if ahead < HALF_CIRCLE else ahead - MASK - 1)
 
-    def acknowledge(self, sequence: int, packet: int, time_ns: int) -> None:
-        """Know from a packet that everything before a sequence number was sent, and received."""
-        if self.seen and not self.ended:
+    def begin(self, sequence: int) -> int:
+        """Count offsets from the first packet seen, or from where the other side said that it would begin.
+
+        Returns:
+            The offset of that packet.
+        """
+        self.seen = True
+        ahead = 0 if self.told is None else sequence - self.told & MASK
+        if ahead > LARGEST_LOSS:  # of an earlier connection, or nonsense
+            ahead = 0
+        self.sequence = sequence - ahead & MASK
+        return ahead
+
+    def stale(self, offset: int) -> bool:
+        """Return whether all that was seen is of an earlier connection, if a SYN stands at an offset."""
+        return not 0 <= self.first - offset <= LARGEST_LOSS and not (self.based and self.next)
+
+    def restart(self) -> None:
+        """Forget what was seen, of which nothing was passed on."""
+        self.forget()
+        self.seen, self.told, self.first = False, None, 0
+        self.acked = 0 if self.based else -LARGEST_JUMP
+        self.end = self.end_needs = None
+        self.shown.clear()
+
+    def acknowledge(self, sequence: int, packet: int, time_ns: int) -> bool:
+        """Know from a packet that everything before a sequence number was sent, and received.
+
+        Returns:
+            Whether that may be: it is not before the SYN.
+        """
+        if not self.seen:
+            self.told = sequence if self.told is None else self.told
+        elif not self.ended:
             reached = self.offset(sequence)
             if self.acked < reached < self.next + LARGEST_JUMP:
-                if self.acked <= self.next:
-                    self.shown = (packet, time_ns)
                 self.acked = reached
+                if reached > self.next or not self.based:
+                    self.shown.append((reached, packet, time_ns))
+            return reached >= self.first or self.syn is None
+        return True
 
     def rebase(self) -> None:
         """Count offsets from the first byte seen, now that it is known which one that is."""
         first = self.first + self._begins_with_a_probe()
         self.sequence = self.sequence + first & MASK
         self.acked = max(self.acked - first, 0)
+        self.shown = [(to - first, packet, time_ns) for to, packet, time_ns in self.shown if to > first]
         self.end = None if self.end is None else self.end - first
         self.first = 0
         self.based = True
@@ -223,6 +263,8 @@ class Half:
         """Count everything before an offset as passed on."""
         self.sequence = self.sequence + offset - self.next & MASK
         self.next = offset
+        while self.shown and self.shown[0][0] <= offset:
+            del self.shown[0]
 
     def forget(self) -> None:
         """Drop everything that waits."""
@@ -231,9 +273,15 @@ class Half:
         self.buffered = 0
 
     def _begins_with_a_probe(self) -> bool:
-        """Return whether the first packet was a keep-alive, which stands one byte back (section 3.8.4)."""
-        begins = self.early[0].offset if self.early else self.acked
-        return self.syn is None and self.first + 1 == begins <= self.acked
+        """Return whether the first packet was a keep-alive, which stands one byte back (section 3.8.4).
+
+        Some systems put a zero byte into it.
+        """
+        if self.syn is not None or self.acked <= self.first:
+            return False
+        if self.early and self.early[0].offset == self.first:
+            return self.early[0].data == b"\0"
+        return self.first + 1 == (self.early[0].offset if self.early else self.acked)
 
     def _hasten(self, at: int, piece: Early) -> int:
         """Let what waits at a place wait no longer than a copy of it needs to; return the place after it."""

@@ -31,9 +31,10 @@ def give_up(connection: Connection, out: list[Heard], *, everything: bool = Fals
 def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) -> bool:
     """Pass over one hole; return whether there was one.
 
-    It reaches up to what is here, or only to what the other side acknowledged.
+    It reaches up to what is here, or only to what the other side acknowledged; and ends where the other side
+    spoke in between, so that it is known what was lost before and what after.
     """
-    for half in connection.halves:
+    for half, peer in zip(connection.halves, reversed(connection.halves), strict=True):
         if half.ended:
             continue
         reached = half.early[0].offset if half.early else half.end
@@ -43,11 +44,15 @@ def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) 
             target = half.acked if half.acked <= half.next + LARGEST_LOSS else half.next
         else:
             target = min(half.acked, reached)
+        if acknowledged and peer.early and peer.early[0].needs is not None:
+            spoken = half.offset(peer.early[0].needs)
+            target = spoken if half.next < spoken < target else target
         if target <= half.next:
             continue
         # One byte acknowledged beyond all that was seen is, as a rule, a FIN that the capture lacks.
         if target - half.next > 1 or reached is not None:
-            seen = [half.shown] if half.acked > half.next or half.end is not None else []
+            seen = [(number, time_ns) for _, number, time_ns in half.shown[:1]]
+            seen += [half.end_shown] if half.end is not None else []
             seen += [(piece.packet, piece.time_ns) for piece in half.early[:1]]
             packet, time_ns = min(seen)
             out.append((connection, half.direction, Gap(half.next, target - half.next, packet, time_ns)))
@@ -62,6 +67,6 @@ def _release(connection: Connection, out: list[Heard]) -> bool:
     if not ready:
         return False
     connection.pass_on(
-        min(ready, key=lambda half: half.early[0].packet if half.early else half.shown[0]), out
+        min(ready, key=lambda half: half.early[0].packet if half.early else half.end_shown[0]), out
     )
     return True

@@ -63,13 +63,21 @@ class Notebook:
         with self._lock:
             self._frames += [(time.time_ns(), frame) for frame in frames]
 
-    def join(self, heard: Sequence[Packet]) -> tuple[Packet, ...]:
-        """Return the packets of the wire and of the hop behind it, numbered in the order of their times."""
+    def join(self, heard: Sequence[Packet], *, first: int = 0) -> tuple[Packet, ...]:
+        """Return the packets of the wire and of the hop behind it, numbered in the order of their times.
+
+        Args:
+            heard: the packets of the wire.
+            first: how many of them stay the first, whatever the clock said when the others were written down.
+        """
         with self._lock:
             read = [Packet(0, at, ETHERNET, frame, len(frame)) for at, frame in self._frames]
         if not read:
             return tuple(heard)
-        together = sorted((*heard, *read), key=lambda packet: packet.time_ns)
+        together = [
+            *heard[:first],
+            *sorted((*heard[first:], *read), key=lambda packet: packet.time_ns),
+        ]
         return tuple(packet._replace(number=at) for at, packet in enumerate(together, 1))
 
 

@@ -30,11 +30,11 @@ HOST: Final = "127.0.0.1"
 # What connect(2) on a socket that does not wait returns where nothing is wrong.
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EWOULDBLOCK}
 
-# Further clients wait in the system's queue. A link takes two descriptors here, and may take two more where
-# its ends are in the same process; macOS allows a process 256.
-_MOST_LINKS: Final = 60
+_FEWEST_LINKS, _MOST_LINKS = 60, 1_000
+_DESCRIPTORS: Final = 4  # of a link: two here, and two more where its ends are in the same process
 _PAUSE: Final = 0.1  # seconds after which to try again where nobody can be let in
 _PIECE: Final = 16 * 1024  # bytes
+_MOST_PIECES: Final = 1024  # that a system may have received for a socket that was reset
 _END: Final = b"\0"  # a word to the thread: take no more connections
 _LOOK: Final = b"\1"  # a word to the thread: somebody waits for quiet
 # struct linger (socket(7)): with it, close() sends a reset. Windows counts in shorter numbers.
@@ -71,16 +71,39 @@ class Link:
         return all(self.ended.values()) and not any(self.pending.values())
 
 
+def most_links() -> int:
+    """Return how many links may be open at once: further clients wait in the system's queue.
+
+    macOS allows a process 256 descriptors, Linux 1,024, and this process needs some for itself; Windows can
+    wait for 512 sockets at once.
+    """
+    try:
+        import resource  # noqa: PLC0415  # Windows has none
+    except ImportError:
+        return _FEWEST_LINKS
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed == resource.RLIM_INFINITY:
+        return _MOST_LINKS
+    return min(max((allowed - 64) // _DESCRIPTORS, _FEWEST_LINKS), _MOST_LINKS)
+
+
 class Mover:
-    """Accepts connections, and moves bytes between the two sockets of each link, in one thread."""
+    """Accepts connections, and moves bytes between the two sockets of each link, in one thread.
+
+    Attributes:
+        failure: what ended it, if not its owner.
+        most_links: how many links may be open at once.
+    """
 
     def __init__(self, notebook: Notebook) -> None:
         self.failure: Exception | None = None
+        self.most_links = most_links()
         self._notebook = notebook
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._targets: dict[socket.socket, tuple[str, int]] = {}  # by listening socket
+        self._queues = selectors.DefaultSelector()  # of those who wait to be let in
         self._links: set[Link] = set()
         self._exhausted = False  # nobody can be let in for now
         self._patience = 0.0
@@ -97,6 +120,7 @@ class Mover:
         """
         listener = listen(host, port)
         self._targets[listener] = target
+        self._queues.register(listener, selectors.EVENT_READ)
         return host, listener.getsockname()[1]
 
     def run(self) -> None:
@@ -133,6 +157,7 @@ class Mover:
             self._reset(link, Direction.SERVER)
         for opened in (*self._targets, self._wake, self._woken):
             opened.close()
+        self._queues.close()
         self._selector.close()
 
     def _busy(self) -> bool:
@@ -140,7 +165,7 @@ class Mover:
         return bool(self._links or self._targets)
 
     def _has_room(self) -> bool:
-        return len(self._links) < _MOST_LINKS and not self._exhausted
+        return len(self._links) < self.most_links and not self._exhausted
 
     def _turn(self) -> None:
         """Wait for something to happen, and see to it."""
@@ -174,8 +199,10 @@ class Mover:
         return min(limits, default=None)
 
     def _quiet(self) -> bool:
-        """Return whether every piece that was read has been handed on."""
-        return all(link.connected and not any(link.pending.values()) for link in self._links)
+        """Return whether every piece that was read has been handed on, and nobody waits to be let in."""
+        return all(link.connected and not any(link.pending.values()) for link in self._links) and (
+            self._has_room() or not self._queues.select(0)
+        )
 
     def _stop_listening(self) -> None:
         """Take the connections that have been made already, as far as there is room, and no more."""
@@ -184,6 +211,7 @@ class Mover:
                 pass
             if self._has_room():
                 del self._targets[listener]
+                self._queues.unregister(listener)
                 self._watch(listener, 0, None)
                 listener.close()
 
@@ -266,12 +294,23 @@ class Mover:
         link.pending[origin] = link.pending[origin][count:]
 
     def _reset(self, link: Link, side: Direction) -> None:
-        """Note that one side has reset the connection, and let the other know."""
+        """Note that one side has reset the connection, and what had come before; let the other know."""
+        for each in Direction:
+            self._note_rest(link, each)
         self._notebook.write(link.frames.reset(side))
         for end in link.sockets.values():
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._drop(link)
+
+    def _note_rest(self, link: Link, side: Direction) -> None:
+        """Note what has come from one side and was not read: nobody will get it, but it crossed the wire."""
+        with contextlib.suppress(OSError):
+            for _ in range(0 if link.ended[side] else _MOST_PIECES):
+                piece = link.sockets[side].recv(_PIECE)
+                if not piece:
+                    return
+                self._notebook.write(link.frames.sent(side, piece))
 
     def _drop(self, link: Link) -> None:
         """Close both sockets of a link."""

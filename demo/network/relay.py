@@ -83,7 +83,8 @@ class Relay:
         if self._mover is None:
             raise RuntimeError("Call start() before so_far().")
         caught_up = self._mover.catch_up(patience)
-        return self._notebook.recording(self._mover.failure, caught_up=caught_up)
+        late = f"a side does not read what it is sent, or over {self._mover.most_links} clients are connected"
+        return self._notebook.recording(self._mover.failure, "" if caught_up else late)
 
     def _listen(self, mover: Mover, wanted: int, target: tuple[str, int]) -> tuple[str, int]:
         for port in (wanted, *alternatives(wanted, self._ports.values())):
@@ -138,8 +139,13 @@ class _Notebook:
         for frame in frames:
             self.reel.take(Packet(self.reel.count + 1, self._time, ETHERNET, frame, len(frame)))
 
-    def recording(self, failure: Exception | None, *, caught_up: bool = True) -> Recording:
-        """Return what was written."""
-        late = "" if caught_up else "The relay could not keep up: a side does not read what it is sent."
-        problem = f"The relay failed: {failure}" if failure else late
+    def recording(self, failure: Exception | None, late: str = "") -> Recording:
+        """Return what was written.
+
+        Args:
+            failure: what ended the relay, if it was not told to end.
+            late: why not all may have been written that had crossed the wire.
+        """
+        behind = f"The relay could not keep up: {late}." if late else ""
+        problem = f"The relay failed: {failure}" if failure else behind
         return Recording(self.reel.packets, 0, not problem, problem)

@@ -22,14 +22,17 @@ def visible(leaks: Iterable[Leak]) -> frozenset[str]:
     return frozenset(f"{leak.protocol} {leak.field}" for leak in leaks)
 
 
-def compare(name: str, seen: frozenset[str], folder: Path, *, update: bool) -> None:
+def compare(
+    name: str, seen: frozenset[str], folder: Path, renewed: dict[Path, frozenset[str]] | None = None
+) -> None:
     """Compare what is visible with what was when the baseline was kept.
 
     Args:
         name: of the baseline; a plain file name.
         seen: what is visible now.
         folder: where baselines are kept.
-        update: whether to keep this one, in place of what was there.
+        renewed: where baselines are to be kept anew: what was kept so far, by file. Several tests may share
+            one; it then holds what any of them showed.
 
     Raises:
         NewFieldVisible: something is visible that was not.
@@ -39,7 +42,8 @@ def compare(name: str, seen: frozenset[str], folder: Path, *, update: bool) -> N
     file = folder / f"{name}.txt"
     if file.parent != folder or not name or name.startswith("."):
         raise BadMark(f"A baseline's name is a plain file name; {name!r} is not.")
-    if update:
+    if renewed is not None:
+        seen = renewed[file] = seen | renewed.get(file, frozenset())
         folder.mkdir(exist_ok=True)
         file.write_text(_HEAD + "".join(f"{field}\n" for field in sorted(seen)), encoding="utf-8")
         return

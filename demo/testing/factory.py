@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailtap.demo.network.rungs import Rung, probe
+from mailtap.demo.testing.attacks import named
+from mailtap.demo.testing.baseline import FOLDER
 from mailtap.demo.testing.errors import BadMark, TapUnavailable
+from mailtap.demo.testing.letters import new_account
 from mailtap.demo.testing.offers import services
 from mailtap.demo.testing.tap import MailTap
 from mailtap.demo.testing.wire import Mode, Wire
@@ -16,9 +20,7 @@ from mailtap.servers import Account, LabCertificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
-    from mailtap.demo.testing.attacks import Attack
     from mailtap.demo.testing.letters import MailAccount
     from mailtap.demo.testing.offers import Mark
 
@@ -41,6 +43,8 @@ def choose_mode(wanted: str) -> Mode:
 class TapFactory:
     """Makes taps: `with factory(account=account) as tap:`.
 
+    Nothing asks such a tap at the end whether a client ever connected: ask `tap.conclude()`.
+
     Attributes:
         mode: how the wire is heard.
         host: the loopback address that clients are told: `localhost`, or an IPv4 address.
@@ -56,37 +60,40 @@ class TapFactory:
     ca_file: Path
     security: str = "starttls"
     update: bool = False
+    _renewed: dict[Path, frozenset[str]] = field(default_factory=dict, init=False)
 
     @contextmanager
     def __call__(
         self,
         *,
-        account: MailAccount,
+        account: MailAccount | None = None,
         letters: Iterable[bytes] = (),
         marks: Iterable[Mark] = (),
-        attack: Attack | None = None,
-        baselines: Path,
+        attack: str | None = None,
+        baselines: Path | None = None,
     ) -> Iterator[MailTap]:
         """Run servers with a tap before them for as long as the block lasts.
 
         Args:
-            account: who can log in.
-            letters: what is in the mailbox.
+            account: who can log in; somebody new where none is given.
+            letters: what is in the mailbox, as bytes.
             marks: what `mail_server` markers say, the closest first.
-            attack: what is done to the client.
-            baselines: the folder for snapshots.
+            attack: the name of what is done to the client.
+            baselines: the folder for snapshots; `mail_tap_baselines` in the current one where none is given.
 
         Raises:
             BadMark: a marker or the host means nothing here.
             TapDeaf: the canary was not heard.
             TapUnavailable: this machine does not let the tap listen.
         """
+        account = account or new_account()
+        done = None if attack is None else named(attack)
         known = Account(
             username=account.username, password=str(account.password), addresses=(account.address,)
         )
-        impostor = attack is not None and attack.impostor
+        impostor = done is not None and done.impostor
         wire = Wire(
-            services(marks, self.security, attack),
+            services(marks, self.security, done),
             mode=self.mode,
             host=_loopback(self.host),
             account=known,
@@ -95,14 +102,16 @@ class TapFactory:
         )
         with wire:
             for letter in letters:
+                if not isinstance(letter, bytes):
+                    raise BadMark(f"mail_letters are messages in bytes, not {type(letter).__name__}.")
                 wire.mailbox.add(letter)
             yield MailTap(
                 wire,
                 host=self.host,
                 account=account,
                 ca_file=self.ca_file,
-                baselines=baselines,
-                update=self.update,
+                baselines=baselines or Path(FOLDER),
+                renewed=self._renewed if self.update else None,
             )
 
 

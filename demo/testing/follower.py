@@ -14,6 +14,7 @@ from mailtap.capture.leaks import read_event
 from mailtap.capture.model import Direction, Gap, Leak, Segment
 from mailtap.capture.reassembly import Reassembler
 from mailtap.demo.testing.hearing import Hearing, Stream
+from mailtap.demo.testing.mails import HeardMail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -31,11 +32,12 @@ class _Said(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """What one event told: the packet at which it was known, whether it was a message, what it leaked."""
+    """What one event told: the packet at which that was known, what it leaked, and the message, if any."""
 
     moment: int
-    message: bool
     leaks: Sequence[Leak]
+    is_message: bool
+    mail: HeardMail | None
 
 
 class Follower:
@@ -61,10 +63,11 @@ class Follower:
             self._begin()  # some of what came since stands between what was there
         self._hear(packets[len(self._packets) :])
         self._packets = packets
-        lines = sorted(self._lines.values(), key=attrgetter("number"))
+        lines = [line for _, line in sorted(self._lines.items()) if line.flow not in canaries]
         streams = [stream for line in lines for stream in line.streams]
         told = sorted((told for line in lines for told in line.told), key=attrgetter("moment"))
-        return Hearing(packets, streams, _numbered(told), canaries)
+        mails = [each.mail for each in told if each.mail is not None]
+        return Hearing(packets, [line.flow for line in lines], streams, _numbered(told), mails)
 
     def _hear(self, packets: Iterable[Packet]) -> None:
         """Take packets in, and understand anew what they may have changed."""
@@ -90,17 +93,18 @@ class _Line:
     """One connection.
 
     Attributes:
-        number: the connection's.
+        flow: the connection's; known once it is understood.
         said: what was said, as it became known.
         streams: the same when it was last understood, as streams.
         told: what that told, in that order.
     """
 
-    __slots__ = ("_connection", "_heard", "number", "said", "streams", "told")
+    flow: Flow
+
+    __slots__ = ("_connection", "_heard", "flow", "said", "streams", "told")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.number = connection.number
         self.said: list[_Said] = []
         self.streams: Sequence[Stream] = ()
         self.told: Sequence[_Told] = ()
@@ -118,6 +122,7 @@ class _Line:
             connection = rest[-1][0]
             said = [*said, *(_Said(connection.last_packet, *each[1:]) for each in rest)]
         ear = Ear(connection)
+        self.flow = connection.flow
         self.streams = tuple(_streams(connection.flow, said))
         self.told = tuple(_understood(ear, said))
 
@@ -145,16 +150,22 @@ def _understood(ear: Ear, said: Iterable[_Said]) -> Iterator[_Told]:
     messages = 0
     for moment, direction, item in said:
         for event in ear.hear(direction, item):
-            message = isinstance(event, MessageSeen)
-            messages += message
+            content = event.content if isinstance(event, MessageSeen) else None
+            messages += isinstance(event, MessageSeen)
             heard = read_event(event, ear.index.locate, messages)
-            yield _Told(moment, message, [each for each in heard if isinstance(each, Leak)])
+            yield _Told(
+                moment,
+                [each for each in heard if isinstance(each, Leak)],
+                isinstance(event, MessageSeen),
+                HeardMail(content.data, ear.index.locate(content.spans)) if content else None,
+            )
 
 
 def _numbered(told: Iterable[_Told]) -> Iterator[Leak]:
     """Yield all leaks; messages count from 1 among all of them."""
     messages = 0
-    for _, message, leaks in told:
-        messages += message
-        for leak in leaks:
-            yield replace(leak, message=messages) if message and leak.message != messages else leak
+    for each in told:
+        messages += each.is_message
+        for leak in each.leaks:
+            numbered = not each.is_message or leak.message == messages
+            yield leak if numbered else replace(leak, message=messages)

@@ -8,7 +8,9 @@ whole streams, so a text that is split over segments is one text.
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from string import ascii_letters, digits
@@ -19,15 +21,18 @@ from mailtap.demo.testing.errors import SecretTooShort
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHORTEST: Final = 4  # characters; fewer are found by chance, in base64 above all
+SHORTEST: Final = 4  # bytes of UTF-8; fewer are found by chance, in base64 above all
+LONGEST: Final = 256  # characters of a secret that are looked for
 CHARSETS: Final = (
-    *("utf-8", "utf-16-le", "utf-16-be", "utf-7", "latin-1"),
+    *("utf-8", "utf-16-le", "utf-16-be", "utf-7", "latin-1", "cp1252"),
     *("iso2022_jp", "shift_jis", "euc_jp"),
 )
 _ALPHABET: Final = ascii_letters[26:] + ascii_letters[:26] + digits + "+/"
 _SPELLINGS: Final = {"+": "+-", "/": "/_,"}  # RFC 4648, section 5; RFC 3501, section 5.1.3
 _LINE_BREAK: Final = rb"(?:\r?\n[ \t]*)?"
 _SOFT_BREAK: Final = rb"(?:=\r?\n\.?)?"
+_QUOTABLE: Final = {b'"': rb'\\?"', b"\\": rb"\\{1,2}"}  # in quoted strings (RFC 9051, section 9)
+_ELSE: Final = {b" ": b"|[_+]"}
 _ESCAPES: Final = (b"\x1b$B", b"\x1b(B")  # ISO-2022-JP (RFC 1468): between them, a text has none
 
 
@@ -46,16 +51,26 @@ class Needle:
 
 @lru_cache(maxsize=64)
 def needles(secret: str | bytes) -> tuple[Needle, ...]:
-    """Return every shape to look for, the plainest first.
+    """Return every shape to look for in what crossed the wire, the plainest first.
+
+    Of a secret of more than 256 characters, the first ones are looked for.
 
     Raises:
         SecretTooShort: it would be found by chance.
     """
-    if len(secret) < SHORTEST:
-        raise SecretTooShort(
-            f"A secret of {len(secret)} characters is found by chance: give one of {SHORTEST} or more."
-        )
-    encoded = dict(_encoded(secret))
+    size = len(secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass"))
+    if size < SHORTEST:
+        raise SecretTooShort(f"A secret of {size} bytes is found by chance: give one of {SHORTEST} or more.")
+    return _needles(dict(_encoded(secret[:LONGEST])))
+
+
+@lru_cache(maxsize=64)
+def needles_in_text(secret: str) -> tuple[Needle, ...]:
+    """Return the shapes to look for in a text that was decoded already, as UTF-8."""
+    return _needles({secret[:LONGEST].encode("utf-8", "backslashreplace"): "utf-8"})
+
+
+def _needles(encoded: dict[bytes, str]) -> tuple[Needle, ...]:
     plain = [
         Needle("as it is" if charset == "utf-8" else f"in {charset}", re.compile(re.escape(data)))
         for data, charset in encoded.items()
@@ -71,20 +86,31 @@ def _encoded(secret: str | bytes) -> Iterator[tuple[bytes, str]]:
     """Yield the secret as bytes, with the charset's name."""
     if isinstance(secret, bytes):
         yield secret, "utf-8"
+        yield secret.hex().encode(), "hexadecimal"
         return
     seen: set[bytes] = set()
-    for charset in CHARSETS:
-        try:
-            data = secret.encode(charset)
-        except UnicodeEncodeError:
-            continue
-        for form in (data, data.removeprefix(_ESCAPES[0]).removesuffix(_ESCAPES[1])):
+    for text in _spelled(secret):
+        for charset in CHARSETS:
+            try:
+                data = text.encode(charset)
+            except UnicodeEncodeError:
+                continue
+            for form in (data, data.removeprefix(_ESCAPES[0]).removesuffix(_ESCAPES[1])):
+                if form not in seen:
+                    seen.add(form)
+                    yield form, charset
+        for form, name in ((_imap_utf7(text), "IMAP's UTF-7"), (json.dumps(text)[1:-1].encode(), "JSON")):
             if form not in seen:
                 seen.add(form)
-                yield form, charset
-    imap = _imap_utf7(secret)
-    if imap not in seen:
-        yield imap, "IMAP's UTF-7"
+                yield form, name
+
+
+def _spelled(text: str) -> Iterator[str]:
+    """Yield a text as given, with the line ends of mail, and with characters composed and decomposed."""
+    spelled = [text, re.sub(r"\r?\n", "\r\n", text)]
+    yield from dict.fromkeys(
+        [*spelled, *(unicodedata.normalize(form, each) for each in spelled for form in ("NFC", "NFD"))]
+    )
 
 
 def _imap_utf7(text: str) -> bytes:
@@ -102,7 +128,7 @@ def _imap_utf7(text: str) -> bytes:
 def _quoted(data: bytes) -> bytes:
     """Return an expression for bytes that may each be escaped, in lines that may be broken between them."""
     return _SOFT_BREAK.join(
-        b"(?:%b|[=%%](?i:%02x)%b)" % (re.escape(byte), byte[0], b"|[_+]" if byte == b" " else b"")
+        b"(?:%b|[=%%](?i:%02x)%b)" % (_QUOTABLE.get(byte, re.escape(byte)), byte[0], _ELSE.get(byte, b""))
         for byte in (data[at : at + 1] for at in range(len(data)))
     )
 

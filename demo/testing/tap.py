@@ -76,7 +76,14 @@ class MailTap:
     """
 
     def __init__(  # noqa: PLR0913  # all but the first by name
-        self, wire: Wire, *, host: str, account: MailAccount, ca_file: Path, baselines: Path, update: bool
+        self,
+        wire: Wire,
+        *,
+        host: str,
+        account: MailAccount,
+        ca_file: Path,
+        baselines: Path,
+        renewed: dict[Path, frozenset[str]] | None,
     ) -> None:
         """Wrap a wire that is open.
 
@@ -86,7 +93,7 @@ class MailTap:
             account: whose password a guesser is assumed to have in a word list.
             ca_file: the authority's certificate.
             baselines: the folder for `snapshot`.
-            update: whether snapshots are kept anew.
+            renewed: where snapshots are kept anew: those kept so far.
         """
         self.imap = MailPort("imap", host, wire)
         self.pop3 = MailPort("pop3", host, wire)
@@ -97,7 +104,7 @@ class MailTap:
         self._wire = wire
         self._account = account
         self._baselines = baselines
-        self._update = update
+        self._renewed = renewed
         self._asked: dict[str, None] = {}
 
     def __contains__(self, secret: object) -> bool:
@@ -109,7 +116,7 @@ class MailTap:
             SecretTooShort: it would be found by chance.
         """
         __tracebackhide__ = True
-        return bool(self._wire.hearing().sightings(self._text(secret)))
+        return self._wire.hearing().has(self._text(secret))
 
     def leaks(self, *fields: str) -> Leaks:
         """Return what an eavesdropper could read, all of it or these fields.
@@ -163,7 +170,7 @@ class MailTap:
             NoBaseline: nothing was kept under this name.
         """
         heard = [leak for leak in self.leaks() if leak.evidence.flow.server not in HOP.values()]
-        baseline.compare(name, baseline.visible(heard), self._baselines, update=self._update)
+        baseline.compare(name, baseline.visible(heard), self._baselines, self._renewed)
 
     def explain(self, secret: Any) -> list[str]:  # noqa: ANN401  # whatever the test compared with
         """Return lines that tell where a secret crossed the wire, and what the client should have done."""
@@ -179,8 +186,9 @@ class MailTap:
         if not hearing.flows:
             return "\n".join([*lines, "The client never connected."])
         lines += ["readable on the wire:" if hearing.leaks else "No field was readable on the wire."]
-        lines += telling.why_leaked(hearing, self._wire.services.values())
-        lines += ["", *telling.conversations(hearing, [*self._asked, self._account.password])]
+        secrets = [*self._asked, str(self._account.password)]
+        lines += telling.why_leaked(hearing, self._wire.services.values(), secrets)
+        lines += ["", *telling.conversations(hearing, secrets)]
         return "\n".join(lines)
 
     def conclude(self) -> None:

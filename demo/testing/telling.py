@@ -13,7 +13,7 @@ from mailtap.demo.adversary.notebook import HOP
 from mailtap.demo.testing.advice import ADVICE, situation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from mailtap.capture.model import Conversation, Flow, Utterance
     from mailtap.demo.testing.hearing import Hearing, Sighting
@@ -54,11 +54,17 @@ def why_found(
     return [*told, *_wrapped(advice)]
 
 
-def why_leaked(hearing: Hearing, services: Iterable[Service]) -> list[str]:
-    """Return the lines that name the first leaks, and tell what the client should have done about all."""
+def why_leaked(hearing: Hearing, services: Iterable[Service], secrets: Collection[str]) -> list[str]:
+    """Return the lines that name the first leaks, and tell what the client should have done about all.
+
+    Args:
+        hearing: what was heard.
+        services: what the servers offered.
+        secrets: further texts to replace by stars.
+    """
     speak = load("en")
     offered = {str(service.protocol): service for service in services}
-    told = [f"  {leak_line(leak, speak, mask=True)}" for leak in hearing.leaks[:_LEAKS]]
+    told = [f"  {_masked(leak_line(leak, speak, mask=True), secrets)}" for leak in hearing.leaks[:_LEAKS]]
     if len(hearing.leaks) > _LEAKS:
         told.append(f"  … and {len(hearing.leaks) - _LEAKS:,} more")
     advice = {

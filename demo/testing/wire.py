@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from mailtap.capture.live import CaptureUnavailable, LiveCapture
 from mailtap.capture.model import Endpoint
@@ -15,7 +15,7 @@ from mailtap.demo.network.tap import Tap
 from mailtap.demo.testing import canary
 from mailtap.demo.testing.errors import NothingHeard, PacketsDropped, TapDeaf, TapUnavailable
 from mailtap.demo.testing.follower import Follower
-from mailtap.servers import ToyServers
+from mailtap.servers import Limits, ToyServers
 from mailtap.servers.confidant import tell_nobody
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from mailtap.capture.model import Flow
     from mailtap.demo.testing.hearing import Hearing
     from mailtap.servers import Account, LabCertificates, Mailbox, Service
+
+
+_LIMITS: Final = Limits(connections=1_000, mailbox_messages=10_000)
+"""What a test may do that ordinary clients do not."""
 
 
 class Mode(StrEnum):
@@ -76,9 +80,11 @@ class Wire:
             accounts=[account],
             certificates=certificates,
             host=host,
+            limits=_LIMITS,
             confidant=confidant,
         )
         self._canaries: frozenset[Flow] = frozenset()
+        self._planted = 0  # packets of the canaries
         self._tap: Tap | None = None
         self._stack = ExitStack()
         self._follower = Follower()
@@ -113,21 +119,28 @@ class Wire:
             )
         if not recording.complete:
             raise TapDeaf(f"{recording.problem} So silence proves nothing.")
-        packets = self._notebook.join(recording.packets)
+        packets = self._notebook.join(recording.packets, first=self._planted)
         if self._last is None or len(self._last.packets) != len(packets):
             self._last = self._follower.look(packets, self._canaries)
         if not all(stream.whole for stream in self._last.streams):
             raise PacketsDropped("Bytes are missing from what the tap heard, so silence proves nothing.")
-        if not (empty or self._last.flows):
+        if not empty and not self._last.flows:
             raise NothingHeard(
                 "The client never connected, and silence on an empty wire proves nothing. Does it use the "
                 f"host and port of the tap? {self._places()}. A test that expects no connection asserts "
                 "`mail_tap.sessions == 0`."
             )
+        if not empty and not self._last.streams:
+            raise NothingHeard(
+                "The client connected, but neither side said a word, and such silence proves nothing. Does "
+                f"it wait for a greeting where the server waits for TLS? {self._places()}."
+            )
         return self._last
 
     def _places(self) -> str:
-        return ", ".join(f"{name} {endpoint}" for name, endpoint in self.endpoints.items())
+        return ", ".join(
+            f"{name} {endpoint} ({self.services[name].security})" for name, endpoint in self.endpoints.items()
+        )
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -161,7 +174,8 @@ class Wire:
             for name, service in self.services.items()
         ]
         assert self._tap is not None  # noqa: S101  # set just before
-        hearing = self._follower.look(self._tap.so_far().packets)
+        packets = self._tap.so_far().packets
+        hearing = self._follower.look(packets)
         canary.check(planted, hearing)
         # Nobody else has spoken yet. Their ports would not tell: the client may be given one of them.
-        self._canaries = frozenset(hearing.flows)
+        self._canaries, self._planted = frozenset(hearing.flows), len(packets)

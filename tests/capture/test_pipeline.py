@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from mailtap.capture.pipeline import Listener, listen
 from mailtap.capture.wire.ends import endpoints_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAIL = b"From: hanako@lab.test\r\nTo: taro@lab.test\r\nSubject: lunch\r\n\r\nAt noon?\r\n.\r\n"
 POP = [
@@ -371,3 +372,33 @@ def test_what_never_becomes_complete_is_bounded_and_told(unfinished: list[tuple[
     assert len(passwords) == 20
     given_up = [note for note in heard if isinstance(note, Note) and "waited to be complete" in note.text]
     assert 10 < len(given_up) < 20
+
+
+@pytest.mark.parametrize("hear", [Listener.hear, Listener.hear_together], ids=["hear", "hear_together"])
+def test_flows_given_up_for_memory_are_told_one_by_one(
+    hear: Callable[[Listener, Iterable[Packet]], Iterator[Leak | Note]],
+) -> None:
+    """What they held becomes many times as much when it is understood."""
+    turns = [
+        ("S", b"220 ready\r\n"),
+        ("C", b"EHLO x\r\n"),
+        ("S", b"250 x\r\n"),
+        ("C", b"RCPT TO:<a@b>\r\n" * 1_000),
+        ("S", b"250 x\r\n" * 30),
+    ]
+    talks = [
+        wire.conversation(
+            turns, client=Endpoint("192.0.2.10", port), server=Endpoint("192.0.2.1", 25), fin=False
+        )
+        for port in range(40_000, 40_040)
+    ]
+    packets = wire.interleave(*talks)
+    listener = Listener(most_held=750_000)
+    tracemalloc.start()
+    try:
+        told = sum(isinstance(item, Leak) for item in hear(listener, packets))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert told > 10_000
+    assert peak < 4_000_000  # all of them at once would take three times as much

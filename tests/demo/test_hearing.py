@@ -40,7 +40,7 @@ def sessions(count: int) -> list[Packet]:
 def content(hearing: Hearing) -> tuple[object, ...]:
     """Return all that a look shows."""
     said = [(stream.flow, stream.direction, stream.data, stream.whole) for stream in hearing.streams]
-    return said, hearing.leaks, hearing.conversations
+    return said, hearing.leaks, hearing.conversations, [mail.content for mail in hearing.mails]
 
 
 def test_a_secret_is_found_in_each_session_once_at_the_same_cost_for_each() -> None:

@@ -516,3 +516,132 @@ def test_the_plugin_costs_nothing_until_it_is_used(project):
     loaded = re.search(r"loaded: (.*)", done.stdout)
     assert loaded is not None
     assert not re.search(r"scapy|aiosmtpd|rich|trustme|mailtap", loaded[1]), loaded[1]
+
+
+def test_a_client_that_waits_for_a_greeting_where_the_server_waits_for_tls(project):
+    result = run(
+        project,
+        """
+import socket
+@pytest.mark.mail_server(security="tls")
+def test_it(mail_tap):
+    socket.create_connection((mail_tap.pop3.host, mail_tap.pop3.port), 10).close()
+    assert mail_tap.sessions == mail_tap.pop3.sessions == 1
+    assert "secret" not in mail_tap
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E*NothingHeard: The client connected, but neither side said a word*(tls)*"])
+
+
+@pytest.mark.parametrize("mode", ["relay", "packets"])
+def test_whatever_the_clock_says_the_taps_own_words_are_nobodys(project, mode):
+    if mode == "packets" and not probe(Rung.HOST_LOOPBACK).works:
+        pytest.skip("this user may not capture")
+    result = run(
+        project,
+        """
+import ssl, time
+@pytest.mark.mail_attack("bad-certificate")
+@pytest.mark.mail_server(security="tls")
+def test_it(mail_tap, mail_account, monkeypatch):
+    import poplib
+    unchecked = ssl._create_unverified_context()
+    with monkeypatch.context() as frozen:
+        frozen.setattr(time, "time_ns", lambda: 1_340_000_000_000_000_000)
+        pop3 = poplib.POP3_SSL(mail_tap.pop3.host, mail_tap.pop3.port, timeout=10, context=unchecked)
+        pop3.user(mail_account.username)
+        pop3.pass_(mail_account.password)
+        pop3.quit()
+    assert {leak.value.reveal() for leak in mail_tap.leaks("password")} == {mail_account.password}
+""",
+        f"--mail-tap={mode}",
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_fixture_that_fails_is_one_error_and_what_leaked_in_it_is_told(project):
+    result = run(
+        project,
+        """
+@pytest.fixture
+def synced(mail_tap, mail_account):
+    leaky(mail_tap, mail_account)
+    raise RuntimeError("no sync")
+
+@pytest.fixture
+def broken(mail_tap):
+    raise RuntimeError("no client")
+
+def test_leaked(synced): pass
+def test_never_connected(broken): pass
+""",
+    )
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(["*- mail tap -*", "*password: ****"])
+
+
+def test_what_a_test_asked_for_is_masked_wherever_it_leaked(project):
+    result = run(
+        project,
+        """
+@pytest.fixture
+def mail_letters():
+    return [b"Subject: my token-Secret-77\\r\\n\\r\\nhello\\r\\n"]
+
+def test_it(mail_tap, mail_account):
+    leaky(mail_tap, mail_account, retr=True)
+    assert "".join(["token", "-Secret-77"]) not in mail_tap
+""",
+    )
+    result.assert_outcomes(failed=1)
+    told = result.stdout.str().partition("- mail tap -")[2]
+    assert "subject" in told
+    assert "Secret-77" not in told.partition("short test summary")[0]
+
+
+def test_tests_that_share_a_baseline_keep_what_any_of_them_showed(project):
+    test = """
+@pytest.mark.parametrize("retr", [True, False])
+def test_it(mail_tap, mail_account, retr):
+    leaky(mail_tap, mail_account, retr=retr)
+    mail_tap.snapshot("sync")
+"""
+    run(project, test, "--mail-tap-update").assert_outcomes(passed=2)
+    run(project, test).assert_outcomes(passed=2)
+
+
+def test_a_tap_of_another_scope(project):
+    result = run(
+        project,
+        """
+from mailtap.demo.testing.letters import new_account
+
+@pytest.fixture(scope="module")
+def account():
+    return new_account()
+
+@pytest.fixture(scope="module")
+def tap(mail_tap_factory, account):
+    with mail_tap_factory(account=account, attack="strip-starttls") as tap:
+        yield tap
+
+def test_one(tap, account):
+    leaky(tap, account)
+    assert account.password in tap
+
+def test_two(tap, account):
+    assert tap.sessions == 1
+
+def test_anybody(mail_tap_factory):
+    with mail_tap_factory() as tap:
+        assert tap.sessions == 0
+
+@pytest.mark.parametrize("wrong", [{"attack": "x"}, {"letters": ["text"]}])
+def test_wrong(mail_tap_factory, wrong):
+    from mailtap.demo.testing.errors import BadMark
+    with pytest.raises(BadMark), mail_tap_factory(**wrong):
+        pass
+""",
+    )
+    result.assert_outcomes(passed=5)

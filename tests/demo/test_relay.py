@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import selectors
 import shutil
 import socket
 import struct
@@ -25,11 +26,12 @@ from mailtap.capture.model import Direction, Endpoint, Packet, Segment
 from mailtap.capture.sinks import write_pcap
 from mailtap.capture.wire.ends import ports_of
 from mailtap.demo.network.frames import MSS, Connection
+from mailtap.demo.network.mover import Mover
 from mailtap.demo.network.ports import alternatives
 from mailtap.demo.network.relay import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from mailtap.capture.live import Recording
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 C, S = Direction.CLIENT, Direction.SERVER
 FIN, SYN, RST = 1, 2, 4
 DATA = bytes(range(251)) * 4001  # no piece of it looks like the next
+MOST_LINKS = "mailtap.demo.network.mover.most_links"
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -239,7 +242,8 @@ def test_a_reader_that_does_not_read_holds_the_writer_back() -> None:
     assert written[0] < 50_000_000
 
 
-def test_more_clients_than_it_serves_at_once_are_all_served() -> None:
+def test_more_clients_than_it_serves_at_once_are_all_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MOST_LINKS, lambda: 60)
     with relayed(echo) as (relay, endpoint):
 
         def visit(number: int) -> bytes:
@@ -256,7 +260,10 @@ def test_more_clients_than_it_serves_at_once_are_all_served() -> None:
     assert recording.complete
 
 
-def test_many_connections_open_at_once_are_all_served_and_none_is_reset() -> None:
+def test_many_connections_open_at_once_are_all_served_and_none_is_reset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MOST_LINKS, lambda: 60)
     with ExitStack() as stack:
         relay, endpoint = stack.enter_context(relayed(echo))
         clients = [stack.enter_context(socket.create_connection(endpoint, timeout=30)) for _ in range(150)]
@@ -449,3 +456,73 @@ def test_tshark_finds_nothing_wrong_in_a_relayed_capture(tmp_path: Path) -> None
 def _tshark(*arguments: str) -> list[str]:
     done = subprocess.run(["tshark", *arguments], capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.splitlines()
+
+
+class _Frames:
+    """A notebook that keeps frames."""
+
+    def __init__(self) -> None:
+        self.all: list[bytes] = []
+
+    def write(self, frames: Iterable[bytes]) -> None:
+        self.all += frames
+
+
+def _received(connection: socket.socket) -> None:
+    """Wait until something has come; it is not read."""
+    assert selectable(connection, 10)
+
+
+def selectable(connection: socket.socket, seconds: float) -> bool:
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answered at the same time", "not answered"])
+@pytest.mark.parametrize("unread", [True, False], ids=["unread greeting", "lingers for nothing"])
+def test_what_a_client_sent_before_it_reset_is_noted(*, answered: bool, unread: bool) -> None:
+    frames = _Frames()
+    mover = Mover(frames)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(mover.listen(0, listener.getsockname()))
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        mover._turn()
+        server, _ = listener.accept()
+        with server:
+            mover._turn()
+            [link] = mover._links
+            if unread:
+                server.sendall(b"+OK ready\r\n")
+                mover._turn()
+                _received(client)
+            if answered:
+                server.sendall(b"+OK\r\n")
+                _received(link.sockets[S])
+            client.sendall(b"PASS secret\r\n")
+            if not unread:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            client.close()
+            _received(link.sockets[C])
+            while mover._links:
+                mover._turn()
+        mover.close()
+    assert any(b"PASS secret" in frame for frame in frames.all)
+
+
+def test_it_has_not_caught_up_while_somebody_waits_to_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MOST_LINKS, lambda: 2)
+    with relayed(echo) as (relay, endpoint), ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(endpoint, timeout=30)) for _ in range(3)]
+        for number, client in enumerate(clients):
+            client.sendall(b"client %d" % number)
+        behind = relay.so_far(0.5)
+        assert (behind.complete, "over 2 clients" in behind.problem) == (False, True)
+        for client in clients[:2]:
+            client.shutdown(socket.SHUT_WR)
+            read_all(client)
+            client.close()
+        assert clients[2].recv(65536) == b"client 2"
+        recording = relay.so_far()
+        assert recording.complete
+        assert b"client 2" in streams(recording, endpoint[1])[C]
