@@ -157,6 +157,12 @@ def _reset() -> list[Packet]:
     return wire.packets([*wire.pieces(TALK, fin=False), reset])
 
 
+def _among(at: int, *pieces: wire.Piece) -> list[Packet]:
+    """Return the conversation with these segments in it, before the one with that number."""
+    whole = wire.pieces(TALK)
+    return wire.packets([*whole[: at - 1], *pieces, *whole[at - 1 :]])
+
+
 def _without(payload: bytes) -> list[Packet]:
     packets = wire.conversation(TALK)
     return wire.lose(packets, *(packet.number for packet in packets if payload in packet.data))
@@ -179,10 +185,23 @@ STREAMS = (
     row(TCP, "data on the SYN", "RFC 7413", lambda: wire.conversation(turns("C: USER tim\nC: PASS x\nS: +OK\nS: +OK\nS: +OK\n"), syn_data=True), where="TCP"),
     row(TCP, "no FIN", "RFC 9293, 3.6", lambda: wire.conversation(TALK, fin=False), where="TCP"),
     row(TCP, "a reset", "RFC 9293, 3.5.2", _reset, where="TCP"),
+    row(
+        TCP, "segments of an earlier connection between the same ports: passed over", "RFC 9293, 3.5.1",
+        lambda: _among(2, wire.Piece("S", 0x10000000, 0x77000000, wire.ACK, b""), wire.Piece("C", 0x77000000, 0, wire.RST, b"")),
+        where="TCP",
+    ),
+    row(
+        TCP, "a reset that the ends ignore: passed over", "RFC 9293, 3.10.7.4",
+        lambda: _among(8, wire.Piece("S", 5_000_003, 0, wire.RST, b"")), where="TCP",
+    ),
     row(TCP, "no SYN: the capture started late", "RFC 9293, 3.5", lambda: wire.renumber(wire.conversation(TALK)[5:]), where="TCP", notes=(LATE,)),
     row(
         TCP, "no SYN, two odd ports, the server's the higher: told by what they say", "RFC 9293, 3.5",
         lambda: wire.renumber(wire.conversation(TALK, **ODD)[5:]), where="TCP", notes=(LATE,),
+    ),
+    row(
+        TCP, "no SYN, in the middle of a message", "RFC 9293, 3.5",
+        lambda: wire.conversation([("S", b"the rest\r\nof a message\r\n.\r\n"), *TALK[1:]], syn=False), where="TCP", notes=(LATE,),
     ),
     row(
         TCP, "no SYN, the client's half alone", "RFC 9293, 3.5", lambda: wire.only(wire.conversation(turns(CUT), syn=False), "C"), where="TCP",
