@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mailtap.capture.events import Event, HalfGivenUp, UnknownProtocol
 from mailtap.capture.evidence import ByteIndex
 from mailtap.capture.model import Chunk, Direction, Gap, Protocol, Span
-from mailtap.capture.protocols import http, imap, pop3, smtp, tls
+from mailtap.capture.protocols import http, imap, pop3, proxied, smtp, tls
 from mailtap.capture.protocols.detect import HINTS, SIGHT_LIMIT, Nothing, Sight, recognise
 from mailtap.capture.protocols.talk import Talk
 
@@ -136,6 +136,8 @@ class Dialogue:
         if talk.client.hole is not None and not talk.client.ahead(1):
             talk.lose_count(talk.client.hole.packet)  # the capture began late, or lost the first command
             talk.client.cross_hole()
+        if talk.client.reached == 0 and not proxied.pass_over(talk.client):
+            return
         client, server = _sight(talk.client), _sight(talk.server)
         verdict = recognise(client, server, talk.port)
         if verdict is None:

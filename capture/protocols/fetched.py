@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mailtap.capture.events import Heard, Malformed, MessageSeen
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
     from mailtap.capture.protocols.sentences import Sentence, Word
 
 _ITEM = re.compile(
-    rb"(?:BODY|BINARY)(?:\.PEEK)?\[([^\]]*)\](?:<(\d{1,10})>)?\Z|RFC822(\.HEADER|\.TEXT)?\Z", re.IGNORECASE
+    rb"(BODY|BINARY)(?:\.PEEK)?\[([^\]]*)\](?:<(\d{1,10})>)?\Z|RFC822(\.HEADER|\.TEXT)?\Z", re.IGNORECASE
 )
-_ASKED = re.compile(rb"\[\s*\]<(\d{1,10})\.(\d{1,10})>")
+_ASKED = re.compile(rb"\[\s*([^\]]*?)\s*\]<(\d{1,10})\.(\d{1,10})>")
+_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*\n?", re.MULTILINE)
+_ENCODING_FIELD = re.compile(
+    rb"^content-transfer-encoding:[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE
+)
 _CONTENT_FIELD = re.compile(
     rb"^(?:content-[a-z-]+|mime-version):[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE
 )
@@ -30,6 +35,7 @@ _TOLD = frozenset((b"BODYSTRUCTURE", b"BODY", b"ENVELOPE"))
 UNLABELLED = N_("A part was fetched without its MIME header; it is shown as it was sent.")
 _BOUNDARY = b"=_mailtap_joins_these_parts"
 _MOST_MESSAGES = 10_000
+_MOST_FIELDS = 1_000  # of one list of header fields
 _PIECE = 1_024  # bytes of memory, about, that a message or a piece of one takes beside its own
 
 
@@ -40,10 +46,14 @@ class _Section:
     Attributes:
         pieces: by the offset at which they begin.
         reach: how many bytes there are from its beginning without a hole.
+        end: its size, as the whole of it tells, or its last piece: one shorter than was asked for.
+        is_decoded: whether the server has undone its transfer encoding (RFC 3516).
     """
 
     pieces: dict[int, Heard] = field(default_factory=dict)
     reach: int = 0
+    end: int | None = None
+    is_decoded: bool = False
 
     def add(self, origin: int, piece: Heard, *, is_all: bool) -> None:
         """Add a piece; of two with the same beginning, the first counts.
@@ -78,8 +88,8 @@ class _Pieces:
 
     Attributes:
         sections: by name.
+        fields: lists of header fields, by what was asked for.
         size: the message's size, where the server told it.
-        end: the message's size, as the whole of it tells, or its last piece: one shorter than was asked for.
         whole: whether no hole cut a piece.
         held: number of bytes of memory that all of this takes, about.
         envelope: the header fields that the server told, where it did.
@@ -87,8 +97,8 @@ class _Pieces:
     """
 
     sections: dict[bytes, _Section] = field(default_factory=dict)
+    fields: dict[bytes, Heard] = field(default_factory=dict)
     size: int | None = None
-    end: int | None = None
     whole: bool = True
     held: int = _PIECE
     envelope: Heard | None = None
@@ -102,13 +112,51 @@ class _Pieces:
     def content(self) -> Heard | None:
         """Return the message if all of it is there."""
         whole = self._begun(b"")
-        if whole is not None and whole.reach in (self.end, self.size):
+        if whole is not None and whole.reach in (whole.end, self.size):
             return whole.joined()
-        header, text = self._begun(b"HEADER"), self._begun(b"TEXT")
+        # With some header fields only, it is not known how the text is to be read: more may be asked for.
+        is_labelled = self._begun(b"HEADER") is not None or b"" in self.parts
+        return self.with_text() if is_labelled and self.has_all_of(b"TEXT") else None
+
+    def has_all_of(self, name: bytes) -> bool:
+        """Return whether a section is there from its beginning to its end."""
+        section = self._begun(name)
+        return section is not None and section.reach == section.end
+
+    def with_text(self) -> Heard | None:
+        """Return header and text as one, if they are there."""
+        header, text = self.header(), self.section(b"TEXT")
         if header is None or text is None:
             return None
-        first, second = header.joined(), text.joined()
-        return Heard(first.data + second.data, first.spans + second.spans)
+        mime = self.parts.get(b"")
+        if (
+            mime is not None
+            and self._begun(b"HEADER") is None
+            and b"content-type:" not in header.data.lower()
+        ):
+            # The server told how the text is to be read, and the client asked for some fields only.
+            header = Heard.joined([mime, header])
+        return Heard.joined([header, text])
+
+    def header(self) -> Heard | None:
+        """Return the header, or what is known of it: fields asked for by name, and what the server told."""
+        if (header := self.section(b"HEADER")) is not None:
+            return header
+        taken: list[Heard] = []
+        known: set[bytes] = set()
+        told = (self.envelope,) if self.envelope is not None else ()
+        for some in (*self.fields.values(), *told):
+            found = [(each[1].lower(), each) for each in islice(_FIELD.finditer(some.data), _MOST_FIELDS)]
+            taken += [Heard(each[0], some.cut(*each.span())) for name, each in found if name not in known]
+            known.update(name for name, _ in found)
+        return Heard.joined([*taken, Heard(b"\r\n", ())]) if taken else None
+
+    def mime(self, name: bytes) -> Heard | None:
+        """Return the MIME header of a part, as it was fetched or told."""
+        header = self.section(name + b".MIME") or self.parts.get(name)
+        if header is None or not self.sections[name].is_decoded:
+            return header
+        return Heard(_ENCODING_FIELD.sub(b"", header.data), header.spans)
 
     def _begun(self, name: bytes) -> _Section | None:
         """Return a section if its beginning is there."""
@@ -126,11 +174,13 @@ class Fetched:
     def __init__(self) -> None:
         self._messages: dict[bytes, _Pieces] = {}
         self.held = 0
-        self._asked: dict[int, int] = {}
+        self._asked: dict[tuple[bytes, int], int] = {}
 
     def ask(self, command: bytes) -> None:
-        """Remember which pieces of whole messages a FETCH command asks for."""
-        self._asked = {int(origin): int(size) for origin, size in _ASKED.findall(command)}
+        """Remember which pieces of what a FETCH command asks for."""
+        self._asked = {
+            (section.upper(), int(origin)): int(size) for section, origin, size in _ASKED.findall(command)
+        }
 
     def hear(self, number: bytes, response: Sentence) -> list[MessageSeen | Malformed]:
         """Take a FETCH response; return the messages that are complete now."""
@@ -170,15 +220,18 @@ class Fetched:
         found = _ITEM.match(name)
         if found is None:
             return
-        section = (found[1] or b"").strip() if found[1] is not None else (found[3] or b".")[1:]
-        some_fields = section.startswith(b"HEADER.FIELDS")
-        is_all = found[2] is None and not some_fields
-        section = b"HEADER" if some_fields else section
-        origin = int(found[2] or 0)
-        if section == b"" and (is_all or len(heard.data) < self._asked.get(origin, 0)):
-            pieces.end = origin + len(heard.data)
+        name = (found[2] or b"").strip() if found[2] is not None else (found[4] or b".")[1:]
         pieces.held += len(heard.data) + _PIECE
-        pieces.sections.setdefault(section, _Section()).add(origin, heard, is_all=is_all)
+        if name.startswith(b"HEADER.FIELDS"):
+            pieces.fields[name] = heard
+            return
+        section = pieces.sections.setdefault(name, _Section())
+        is_all, origin = found[3] is None, int(found[3] or 0)
+        if is_all or len(heard.data) < self._asked.get((name, origin), 0):
+            end = origin + len(heard.data)
+            section.end = end if section.end is None else min(end, section.end)  # behind it, there is nothing
+        section.is_decoded = section.is_decoded or found[1] == b"BINARY"
+        section.add(origin, heard, is_all=is_all)
 
     def _told(self, pieces: _Pieces, name: bytes, words: list[Word]) -> None:
         """Remember what the server tells of a message without sending it."""
@@ -211,14 +264,19 @@ def _joined(pieces: _Pieces) -> list[MessageSeen | Malformed]:
     whole = pieces.section(b"")
     if whole is not None:
         return [MessageSeen(protocol=Protocol.IMAP, content=whole, whole=False)]
-    header = pieces.section(b"HEADER") or pieces.envelope
+    header = pieces.header()
     names = sorted(
         filter(_PART.match, pieces.sections), key=lambda name: [int(each) for each in name.split(b".")]
     )
     parts = [(name, part) for name in names if (part := pieces.section(name)) is not None]
-    mimes = {name: pieces.section(name + b".MIME") or pieces.parts.get(name) for name, _ in parts}
+    text = pieces.section(b"TEXT")
+    is_whole = pieces.whole and all(pieces.has_all_of(name) for name, _ in parts)
+    if not parts and text is not None and (content := pieces.with_text()) is not None:
+        is_whole = pieces.whole and pieces.has_all_of(b"TEXT")
+        return [MessageSeen(protocol=Protocol.IMAP, content=content, whole=is_whole)]
+    mimes = {name: pieces.mime(name) for name, _ in parts}
     found = [(mimes[name], part) for name, part in parts]
-    if text := pieces.section(b"TEXT"):
+    if text is not None:
         found.append((None, text))
     if header is None and not found:
         return []
@@ -226,11 +284,12 @@ def _joined(pieces: _Pieces) -> list[MessageSeen | Malformed]:
         header is not None and [name for name, _ in parts] == [b"1"] and not _MULTIPART.search(header.data)
     )
     if single and header is not None and mimes[b"1"] is None and b"content-" in header.data.lower():
-        content = Heard(header.data + parts[0][1].data, header.spans + parts[0][1].spans)
-        return [MessageSeen(protocol=Protocol.IMAP, content=content)]
+        content = Heard.joined([header, parts[0][1]])
+        return [MessageSeen(protocol=Protocol.IMAP, content=content, whole=is_whole)]
     unlabelled = [part.spans for name, part in parts if mimes[name] is None]
+    content = _assembled(header, found) if found or header is None else header
     events: list[MessageSeen | Malformed] = [
-        MessageSeen(protocol=Protocol.IMAP, content=_assembled(header, found) if found else header)
+        MessageSeen(protocol=Protocol.IMAP, content=content, whole=is_whole)
     ]
     return events + [Malformed(Protocol.IMAP, spans, UNLABELLED) for spans in unlabelled[:1]]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailtap.capture.protocols.talk import Talk
 
 _COMMAND = re.compile(rb"[A-Za-z0-9.]{1,8}[ ]?[A-Za-z]*")
-_FETCH = re.compile(rb"\* (\d{1,10}) FETCH ", re.IGNORECASE)
+_FETCH = re.compile(rb"\* (\d{1,10}) (?:UID)?FETCH ", re.IGNORECASE)  # RFC 9586: UIDFETCH
 _EXPUNGE = re.compile(rb"\* (\d{1,10} EXPUNGE|VANISHED )", re.IGNORECASE)
 _VERDICTS = {b"OK": True, b"NO": False, b"BAD": False}
 _LEAVES_MAILBOX = frozenset({b"SELECT", b"EXAMINE", b"CLOSE", b"UNSELECT", b"LOGOUT"})
@@ -154,8 +154,8 @@ class _Session:
         )
 
     def _append(self, spoken: Sentence, *, accepted: bool | None) -> None:
-        """RFC 9051, section 6.3.12: the strings behind the mailbox and the date are messages."""
-        for word in islice(spoken.words(), 3, None):
+        """RFC 9051, section 6.3.12; RFC 6855, section 4: the strings behind mailbox and date are messages."""
+        for word in islice(spoken.words(response=True), 3, None):
             if word.is_string and b"\n" in word.heard.data:
                 self.talk.say(
                     MessageSeen(

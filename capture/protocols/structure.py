@@ -51,29 +51,33 @@ def tree(words: Iterable[Word]) -> Tree:
 
 
 def mime_headers(body: Tree) -> dict[bytes, bytes]:
-    """Return the MIME header of each part, by its section number (RFC 9051, section 6.4.5.1)."""
+    """Return the MIME header of each part, by its section number (RFC 9051, section 6.4.5.1).
+
+    That of the message as a whole has no number.
+    """
     found: dict[bytes, bytes] = {}
-    waiting = [(body, b"")]
+    waiting = [(body, b"", False)]
     while waiting and len(found) < _MOST_PARTS:
-        part, number = waiting.pop(0)
+        part, number, is_attached = waiting.pop(0)
         parts = [each for each in part if isinstance(each, list)]
+        inner = number + b"." if number else b""
         if part and isinstance(part[0], list):
             kind = next((each for each in part if isinstance(each, bytes)), b"mixed")
             children = parts[
                 : next((at for at, each in enumerate(part) if not isinstance(each, list)), len(part))
             ]
-            waiting += [
-                (child, (number + b"." if number else b"") + b"%d" % place)
-                for place, child in enumerate(children, 1)
-            ]
-            if number:
+            waiting += [(child, inner + b"%d" % place, False) for place, child in enumerate(children, 1)]
+            if not is_attached:
                 found[number] = _type(b"multipart/" + kind, next(iter(parts[len(children) :]), []))
         elif len(part) >= _LEAST_LEAF:
-            number = number or b"1"
-            found[number] = _leaf(part)
+            # A message of one part, and a mail attached to another that is, have it as part 1.
+            place = number if number and not is_attached else inner + b"1"
+            found[place] = _leaf(part)
+            if not number:
+                found[number] = found[place]
             message = [each for each in part[_LEAST_LEAF:] if isinstance(each, list)][1:2]
             if _text(part[0]).lower() == b"message" and message:
-                waiting.append((message[0], number))
+                waiting.append((message[0], place, True))
     return found
 
 

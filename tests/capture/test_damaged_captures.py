@@ -194,12 +194,29 @@ def test_a_capture_that_begins_before_a_login_tells_its_own_verdict(text: str, v
     assert notes == [LATE]
 
 
-@pytest.mark.parametrize(
-    "opening", ["S: +OK\nC: hello\nS: -ERR\n", "C: PROXY TCP4 192.0.2.9 192.0.2.1 40000 110\nS: +OK\n"]
-)
-def test_on_a_mail_port_a_first_line_that_is_no_command_hides_nothing(opening: str) -> None:
-    talk = turns(opening + "C: USER tim\nS: +OK\nC: PASS secret\nS: +OK\nC: QUIT\nS: +OK\n")
+def test_on_a_mail_port_a_first_line_that_is_no_command_hides_nothing() -> None:
+    talk = turns("S: +OK\nC: hello\nS: -ERR\nC: USER tim\nS: +OK\nC: PASS secret\nS: +OK\nC: QUIT\nS: +OK\n")
     assert heard(conversation(talk)) == (ALL_OF_ONE[:2], [])
+
+
+VERSION_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c" + bytes((192, 0, 2, 9, 192, 0, 2, 1, 15, 160, 0, 110))
+
+
+@pytest.mark.parametrize("port", [110, 4242])
+@pytest.mark.parametrize("mss", [1460, 5])
+@pytest.mark.parametrize(
+    "header", [b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 110\r\n", b"PROXY UNKNOWN\r\n", VERSION_2]
+)
+def test_no_reply_answers_what_a_load_balancer_says_first(header: bytes, mss: int, port: int) -> None:
+    whole = conversation([("C", header), *TWO], server=Endpoint("192.0.2.1", port), mss=mss)
+    leaks, notes = heard(whole)
+    assert leaks == [
+        "username 'a' mechanism=USER/PASS refused",
+        "password 'wrong' mechanism=USER/PASS username=a refused",
+        "username 'b' mechanism=USER/PASS accepted",
+        "password 'right' mechanism=USER/PASS username=b accepted",
+    ]
+    assert notes == []
 
 
 def test_a_zero_byte_of_a_keep_alive_is_none_of_the_stream() -> None:

@@ -65,6 +65,7 @@ RECOGNISED = (
     ),
     row(WEBMAIL, "a page that shows a mail: header cells, message part", "Roundcube", spoken(_shown("text/html", '<td class="header subject">s</td><div class="message-part">hi</div>'), 80), where="HTTP", leaks=("subject 's' message=1", "body 'hi' message=1")),
     row(WEBMAIL, "a mail's source", "message/rfc822", spoken(_shown("message/rfc822", "To: <b@x.test>\nS: Subject: s\nS:\nS: hi"), 80), where="HTTP", leaks=("recipient 'b@x.test' source=header message=1", "subject 's' message=1", "body 'hi\\n' message=1")),
+    row(PORTS, "behind a load balancer that names the client first", "HAProxy, PROXY protocol", lambda: wire.conversation([("C", b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 110\r\n"), *turns("S: +OK\nC: USER tim\nS: +OK\nC: PASS x\nS: +OK\n")]), where="any port"),
     _quiet("another site's login form", "RFC 9110", _form("/account", "Cookie: session=1\nC: ", "username=tim&password=x"), 80),
     _quiet("FTP", "RFC 959", "S: 220 FTP server ready\nC: USER tim\nS: 331 password?\nC: PASS x\nS: 230 in\n", 21),
     _quiet("Redis", "RESP", "C: PING\nS: +PONG\nC: AUTH tim x\nS: +OK\nC: PASS x\nS: -ERR unknown command\n", 6379),
