@@ -275,13 +275,14 @@ class Half:
     def _begins_with_a_probe(self) -> bool:
         """Return whether the first packet was a keep-alive, which stands one byte back (section 3.8.4).
 
-        Some systems put a zero byte into it.
+        Then the other side, as soon as it is heard, has the byte that stands there. Some systems send a zero.
         """
-        if self.syn is not None or self.acked <= self.first:
+        had = self.offset(self.told) if self.told is not None else self.shown[0][0] if self.shown else None
+        if self.syn is not None or had != self.first + 1:
             return False
         if self.early and self.early[0].offset == self.first:
             return self.early[0].data == b"\0"
-        return self.first + 1 == (self.early[0].offset if self.early else self.acked)
+        return not self.early or self.early[0].offset == had
 
     def _hasten(self, at: int, piece: Early) -> int:
         """Let what waits at a place wait no longer than a copy of it needs to; return the place after it."""

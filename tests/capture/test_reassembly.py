@@ -146,6 +146,18 @@ def test_a_keep_alive_before_a_late_start_is_not_a_byte(side: str, probes: int) 
     assert story(wire.packets([*probe * probes, *wire.pieces(TALK, syn=False)])) == PLAIN
 
 
+def test_a_first_byte_that_was_overtaken_is_no_keep_alive() -> None:
+    """Its place was acknowledged as the next one, so the other side did not have it yet."""
+    talk = [("C", b"U"), ("C", b"SER mrose\r\n"), ("S", b"+OK\r\n")]
+    packets = wire.conversation(talk, syn=False, mss=5, fin=False)
+    data, ack, rest, *more = packets
+    bare = wire.packets(
+        [wire.Piece("C", 1001, 5_000_001, wire.ACK, b""), wire.Piece("S", 5_000_001, 1001, wire.ACK, b"")]
+    )
+    known_late = wire.renumber([*bare * 5, ack, rest, *more[:3], data, *more[3:]])
+    assert story(known_late)[0] == ("C", b"USER mrose\r\n")
+
+
 @st.composite
 def mischief(draw: st.DrawFn) -> list[Packet]:
     """Draw TALK cut anywhere, with packets repeated and out of place by a few."""
