@@ -8,6 +8,8 @@ from mailtap.capture.mail import headers
 
 PART_LIMIT = 1_000
 """Parts of one message that are read."""
+ALTERNATIVE = "multipart/alternative"
+"""The content type whose parts all say the same (RFC 2046, section 5.1.4)."""
 
 
 class Leaf(NamedTuple):
@@ -21,6 +23,8 @@ class Leaf(NamedTuple):
         content: the bytes, transfer encoding undone.
         raw: the bytes as sent, where they are ASCII and it is not known where they stand.
         place: where they stand in the message, where that is known.
+        choices: each multipart/alternative around it, the outermost first: its number in the message, and the
+            number of its part that this one is, or is in.
     """
 
     content_type: str
@@ -30,6 +34,7 @@ class Leaf(NamedTuple):
     content: bytes
     raw: bytes = b""
     place: tuple[int, int] | None = None
+    choices: tuple[tuple[int, int], ...] = ()
 
 
 def make_leaf(kind: bytes, disposition: bytes, content: bytes, default: str = "text/plain") -> Leaf:

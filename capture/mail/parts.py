@@ -6,11 +6,11 @@ import re
 from email.feedparser import BytesFeedParser
 from email.message import Message
 from email.policy import Compat32
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from mailtap.capture.mail import wellformed
-from mailtap.capture.mail.leaf import PART_LIMIT, Leaf, make_leaf, type_of, word
+from mailtap.capture.mail.leaf import ALTERNATIVE, PART_LIMIT, Leaf, make_leaf, type_of, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def parsed(message: bytes) -> list[Leaf]:
         parser.close()
     except _EnoughError:
         pass
-    return [_leaf(part) for part in islice(_walk(making.made[0]), PART_LIMIT + 1)]
+    return list(islice(_walk(making.made[0], count()), PART_LIMIT + 1))
 
 
 def _nested_too_deep(message: bytes) -> bool:
@@ -122,17 +122,26 @@ class _Counted(Message):
         super().set_raw(name, value)
 
 
-def _walk(part: Message) -> Iterator[Message]:
+def _walk(part: Message, numbers: Iterator[int], choices: tuple[tuple[int, int], ...] = ()) -> Iterator[Leaf]:
+    """Yield the leaves of a part.
+
+    Args:
+        part: it.
+        numbers: one for each multipart/alternative.
+        choices: those around it, as `Leaf` has them.
+    """
     payload = part.get_payload() if part.is_multipart() else None
-    if isinstance(payload, list):
-        kind, disposition = _header(part, "content-type"), _header(part, "content-disposition")
-        if type_of(kind, part.get_default_type()) == "message/rfc822" and word(disposition) == "attachment":
-            yield part
-        for child in payload:
-            if isinstance(child, Message):
-                yield from _walk(child)
-    else:
-        yield part
+    if not isinstance(payload, list):
+        yield _leaf(part)._replace(choices=choices)
+        return
+    kind = type_of(_header(part, "content-type"), part.get_default_type())
+    if kind == "message/rfc822" and word(_header(part, "content-disposition")) == "attachment":
+        yield _leaf(part)._replace(choices=choices)
+    number = next(numbers) if kind == ALTERNATIVE else None
+    for branch, child in enumerate(payload):
+        inner = choices if number is None else (*choices, (number, branch))
+        if isinstance(child, Message):
+            yield from _walk(child, numbers, inner)
 
 
 def _leaf(part: Message) -> Leaf:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import binascii
 import re
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from mailtap.capture.mail import headers
-from mailtap.capture.mail.leaf import PART_LIMIT, Leaf, make_leaf
+from mailtap.capture.mail.leaf import ALTERNATIVE, PART_LIMIT, Leaf, make_leaf, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,28 @@ def leaves(message: bytes) -> list[Leaf] | None:
     if message.count(b"\r\n") != lines or message.count(b"\r") != lines:
         return None
     try:
-        return list(islice(_part(message, 0, len(message), _DEEPEST), PART_LIMIT + 1))
+        return list(islice(_part(message, (0, len(message)), _DEEPEST, count()), PART_LIMIT + 1))
     except _NotWellFormedError:
         return None
 
 
-def _part(message: bytes, start: int, end: int, deepest: int) -> Iterator[Leaf]:
-    """Yield the leaves in the part that stands at [start, end)."""
+def _part(
+    message: bytes,
+    place: tuple[int, int],
+    deepest: int,
+    numbers: Iterator[int],
+    choices: tuple[tuple[int, int], ...] = (),
+) -> Iterator[Leaf]:
+    """Yield the leaves in a part.
+
+    Args:
+        message: the whole message.
+        place: where the part stands, and where it ends.
+        deepest: how many levels of parts may be in it.
+        numbers: one for each multipart/alternative.
+        choices: those around it, as `Leaf` has them.
+    """
+    start, end = place
     if message.startswith(b"\r\n", start, end):
         head, body = b"", start + 2
     else:
@@ -62,12 +77,14 @@ def _part(message: bytes, start: int, end: int, deepest: int) -> Iterator[Leaf]:
     if kind.strip().lower().startswith(_TYPES_READ_ELSEWHERE) or encoding not in _ENCODINGS:
         raise _NotWellFormedError
     if kind.strip().lower().startswith(b"multipart/"):
-        for one, two in _between_boundaries(message, body, end, kind):
-            yield from _part(message, one, two, deepest - 1)
+        number = next(numbers) if type_of(kind, "") == ALTERNATIVE else None
+        for branch, one in enumerate(_between_boundaries(message, body, end, kind)):
+            inner = choices if number is None else (*choices, (number, branch))
+            yield from _part(message, one, deepest - 1, numbers, inner)
     else:
         content = _decoded(message[body:end], encoding)
         disposition = fields.get(b"content-disposition", b"")
-        yield make_leaf(kind, disposition, content)._replace(place=(body, end))
+        yield make_leaf(kind, disposition, content)._replace(place=(body, end), choices=choices)
 
 
 def _fields(head: bytes) -> dict[bytes, bytes]:

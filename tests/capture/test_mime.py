@@ -150,6 +150,7 @@ def test_a_cut_message_keeps_its_last_attachment_to_itself() -> None:
 
 
 MULTIPART = 'Content-Type: multipart/{kind}; boundary="b"\n\n'
+HTML = "Content-Type: text/html\n\n<p>page</p>\n"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,49 @@ MULTIPART = 'Content-Type: multipart/{kind}; boundary="b"\n\n'
             ["forwarded"],
             id="forwarded",
         ),
+        pytest.param(
+            MULTIPART.format(kind="mixed") + f"--b\n{HTML}--b\nContent-Type: text/plain\n\nfooter\n--b--\n",
+            ["page\nfooter"],
+            id="html-and-a-footer",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="mixed")
+            + f"--b\n\nsee below\n--b\nContent-Type: message/rfc822\n\n{HTML}--b--\n",
+            ["see below\npage"],
+            id="html-forwarded",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="alternative")
+            + f"--b\n{HTML}--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\n--b--\n",
+            ["page"],
+            id="html-or-calendar",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="alternative")
+            + f"--b\n\nplain\n--b\nContent-Type: text/x-amp-html\n\n<html>\n--b\n{HTML}--b--\n",
+            ["plain"],
+            id="plain-or-amp-or-html",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="alternative") + f"--b\n\n \n--b\n{HTML}--b--\n",
+            ["page"],
+            id="nothing-or-html",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="mixed")
+            + '--b\nContent-Type: multipart/alternative; boundary="c"\n\n'
+            + f'--c\nContent-Type: multipart/related; boundary="d"\n\n--d\n{HTML}--d--\n'
+            + f"--c\n\nplain\n--c--\n--b\n{HTML}--b--\n",
+            ["plain\npage"],
+            id="a-choice-and-html-behind-it",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="mixed")
+            + '--b\nContent-Type: multipart/alternative; boundary="c"\n\n--c\n\none\n--c--\n'
+            + '--b\nContent-Type: multipart/alternative; boundary="c"\n\n--c\n\ntwo\n--c--\n--b--\n',
+            ["one\ntwo"],
+            id="two-choices",
+        ),
         pytest.param("Content-Transfer-Encoding: base64\n\nSGVsbG8=\n", ["Hello"], id="base64"),
         pytest.param(
             "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n=E3=81=82=\nx\n",
@@ -189,8 +233,9 @@ MULTIPART = 'Content-Type: multipart/{kind}; boundary="b"\n\n'
         pytest.param("", None, id="empty"),
     ],
 )
-def test_bodies(message: str, body: list[str] | None) -> None:
-    got = found(message).get(Field.BODY)
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"], ids=["well-formed", "bare line feeds"])
+def test_bodies(message: str, body: list[str] | None, line_end: bytes) -> None:
+    got = found(message.encode().replace(b"\n", line_end)).get(Field.BODY)
     if body is None:
         assert got is None or isinstance(got[0], str)
     else:
