@@ -9,7 +9,7 @@ from email.policy import Compat32
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from mailtap.capture.mail import wellformed
+from mailtap.capture.mail import transfer, wellformed
 from mailtap.capture.mail.leaf import ALTERNATIVE, PART_LIMIT, Leaf, make_leaf, type_of, word
 
 if TYPE_CHECKING:
@@ -165,5 +165,9 @@ def _content(part: Message) -> bytes:
     if isinstance(payload, list):  # an attached message
         messages = [child for child in payload if isinstance(child, Message)]
         return b"".join(each.as_bytes(policy=_AsSent(linesep="\r\n")) for each in messages)
-    decoded = part.get_payload(decode=True)
-    return decoded if isinstance(decoded, bytes) else b""
+    encoding = transfer.encoding(_header(part, "content-transfer-encoding"))
+    del part["content-transfer-encoding"]
+    if encoding not in transfer.ENCODINGS:
+        part["content-transfer-encoding"] = encoding.decode("ascii", "replace")
+    content = part.get_payload(decode=True)
+    return transfer.decoded(content, encoding) if isinstance(content, bytes) else b""

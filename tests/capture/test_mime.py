@@ -223,7 +223,33 @@ HTML = "Content-Type: text/html\n\n<p>page</p>\n"
             ["あx\n"],
             id="quoted-printable",
         ),
-        pytest.param("Content-Transfer-Encoding: base64\n\n!!!\n", None, id="bad-base64"),
+        *[
+            pytest.param(
+                f"Content-Transfer-Encoding:{name}\n\n{content}\n", ["Hello\n"], id=f"encoding {name!r}"
+            )
+            for content, names in {
+                "SGVsbG8K": [" base64 ", "\n base64", " base64 (yes)", ' "base64"', " BASE64;"],
+                "Hel=6Co": [" quoted-printable;", "\n\tQuoted-Printable"],
+            }.items()
+            for name in names
+        ],
+        pytest.param(
+            "Content-Transfer-Encoding: quoted-printable\n\none= \ntwo=\t \nthree= x\n= ",
+            ["onetwothree= x\n"],
+            id="white-space-behind-soft-breaks",
+        ),
+        pytest.param("Content-Transfer-Encoding: base64\n\n!!!\n", ["!!!\n"], id="bad-base64"),
+        *[
+            pytest.param(f"Content-Transfer-Encoding: base64\n\n{content}", [text], id=f"base64-with-{name}")
+            for name, content, text in [
+                ("padding-inside", "SGVsbG8=\nSGVsbG8=\nSGVs\n", "HelloHelloHel"),
+                ("padding-inside-a-line", "SGVsbG8=SGk=SGVs\n", "HelloHiHel"),
+                ("a-footer", "SGVsbG8=\n\n____\nmailing list footer\nabcd\n", "Hello"),
+                ("other-signs", "SGVs\n!bG8g\n dGhl\n", "Hello the"),
+                ("no-padding", "SGVsbG8", "Hello"),
+                ("a-stray-sign", "SGVs=bG8=", "Hello"),
+            ]
+        ],
         pytest.param("Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\nM\nend\n", None, id="uuencode"),
         pytest.param("Content-Type: multipart/mixed\n\nno boundary\n", ["no boundary\n"], id="no-boundary"),
         pytest.param("Content-Type: nonsense\n\ntext\n", ["text\n"], id="no-type"),
@@ -262,6 +288,11 @@ def test_8bit_and_unlabelled() -> None:
         pytest.param("Content-Type: text/plain" + '; a="b' * 20_000 + "\n\nbody\n", id="many-parameters"),
         pytest.param("To: " + "a@b, " * 20_000 + "\n\nbody\n", id="many-recipients"),
         pytest.param("To: " + "(" * 50_000 + "\n\nbody\n", id="nested-comments"),
+        pytest.param("Content-Transfer-Encoding: base64\n\n" + "=" * 500_000 + "a", id="padding"),
+        pytest.param("Content-Transfer-Encoding: base64\n\n" + "aa=" * 200_000 + "a", id="much-padding"),
+        pytest.param("Content-Transfer-Encoding: base64\n\n" + "aa==\n" * 200_000 + "a", id="padded-lines"),
+        pytest.param("Content-Transfer-Encoding: quoted-printable\n\n" + "= " * 200_000, id="soft-breaks"),
+        pytest.param("Content-Transfer-Encoding: quoted-printable\n\n=" + " " * 200_000 + "x", id="spaces"),
         pytest.param("Content-Type: text/html\n\n" + "<" * 200_000, id="html-brackets"),
         pytest.param("Content-Type: text/html\n\n" + "<![" * 50_000, id="html-declarations"),
         pytest.param("Content-Type: text/html\n\n" + "<a b='" * 50_000, id="html-attributes"),

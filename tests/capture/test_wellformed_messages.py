@@ -14,7 +14,7 @@ from mailtap.capture.mail import headers, parts, wellformed
 
 BODY = st.sampled_from([
     b"", b"x", b"Hello\r\n", b"a\r\n\r\nb\r\n", b"\r\n", b"--b\r\n", b"--b--\r\n", b"caf\xc3\xa9\r\n", b"=E9=\r\n",
-    b"aGVsbG8=\r\n", b"aGVsbG8\r\n", b"aGVs\r\nbG8h\r\n", b"a\rb\r\n", b"a\nb\r\n", b"Subject: x\r\n\r\ny", b"--bc\r\nz\r\n",
+    b"aGVsbG8=\r\n", b"aGVsbG8\r\n", b"aGVsbG8=\r\naGk=\r\na b\r\n", b"a= \r\nb", b"aGVs\r\nbG8h\r\n", b"a\rb\r\n", b"a\nb\r\n", b"Subject: x\r\n\r\ny", b"--bc\r\nz\r\n",
 ])  # fmt: skip
 FIELDS = st.lists(
     st.sampled_from([
@@ -25,7 +25,7 @@ FIELDS = st.lists(
         b'Content-Type: multipart/mixed; boundary="b"; boundary=c', b"Content-Type: multipart/alternative",
         b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: quoted-printable ",
         b"Content-Transfer-Encoding: Quoted-Printable", b"Content-Transfer-Encoding: 7bit",
-        b"Content-Transfer-Encoding: x-uuencode", b"Content-Disposition: attachment; filename=a.bin",
+        b"Content-Transfer-Encoding: x-uuencode", b'Content-Transfer-Encoding:\r\n\t"base64"; x', b"Content-Disposition: attachment; filename=a.bin",
         b"Content-Disposition: inline", b"Subject: s", b"From: a@b", b"no field", b" folded", b"From x",
     ]),
     max_size=4,
