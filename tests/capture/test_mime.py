@@ -297,6 +297,10 @@ def test_8bit_and_unlabelled() -> None:
         pytest.param("Content-Type: text/html\n\n" + "<![" * 50_000, id="html-declarations"),
         pytest.param("Content-Type: text/html\n\n" + "<a b='" * 50_000, id="html-attributes"),
         pytest.param("Content-Type: text/html\n\n" + "<!--" * 50_000, id="html-comments"),
+        pytest.param("Content-Type: text/html\n\n" + "<a b=' c>" * 50_001, id="html-quotes"),
+        pytest.param("Content-Type: text/html\n\n<a b='>" + '<a b="' * 50_001, id="html-quotes-left-open"),
+        pytest.param("Content-Type: text/html\n\n" + "<a b=   " * 50_000, id="html-values"),
+        pytest.param("Content-Type: text/html\n\n" + "<a b=" + " " * 200_000, id="html-spaces"),
     ],
 )
 def test_hostile_messages_cost_little(message: str) -> None:
@@ -416,6 +420,10 @@ def test_any_message_is_read(pieces: list[bytes], whole: bool) -> None:
         pytest.param("&#" + "9" * 5000 + ";x", "\ufffd;x", id="absurd-number"),
         pytest.param("<p>İ<b>x</b></p>", "İx", id="letters-that-grow"),
         pytest.param("a<b", "a", id="tag-left-open"),
+        pytest.param("<tr><th>a</th><td>b</td></tr><tr><td>c", "a b\n\nc", id="cells"),
+        pytest.param('<a title="a > b" href=\'>\' c="">link</a>', "link", id="signs-in-values"),
+        pytest.param("<a b=\"x>y</a> <p c='>z", "y\nz", id="quotes-left-open"),
+        pytest.param("<p don't>a</p> it's", "a\nit's", id="quotes-outside-of-values"),
     ],
 )
 def test_html_text(page: str, text: str) -> None:
