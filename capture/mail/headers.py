@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import inspect
 import re
 from email.utils import getaddresses
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ _PLAIN_ADDRESS = re.compile(
     rb"(?:[A-Za-z0-9 ]*<)?([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(>?)"
 )
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
+# Newer Pythons tell nothing of a field in which something is odd, unless they are asked.
+_LENIENT = {"strict": False} if "strict" in inspect.signature(getaddresses).parameters else {}
 
 
 def text(raw: bytes) -> str:
@@ -73,10 +76,12 @@ def addresses(raw: bytes) -> list[str]:
         return [plain]  # most are, and the parser below is slow
     unfolded = charsets.decode(_FOLD.sub(b"", raw[:HEADER_LIMIT]))
     try:
-        found = [address for _, address in getaddresses([unfolded]) if address]
+        found = [address for _, address in getaddresses([unfolded], **_LENIENT)]
     except RecursionError:  # comments nested too deep for some Python versions
         found = []
-    return found or _ADDRESS.findall(unfolded)
+    found = [each for each in found if each and each[0] != "@"] or _ADDRESS.findall(unfolded)
+    # What stands before an address without quotes is a piece of a name, and no address.
+    return list(dict.fromkeys([each for each in found if "@" in each] or found))
 
 
 def plain_address(raw: bytes) -> str | None:
