@@ -19,7 +19,11 @@ HEADER_LIMIT = 65_536
 HEAD_LIMIT = 1 << 20
 """Longest header, all its fields together, that is read, in bytes."""
 
-_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?([^?\r\n]*)\?=")
+# A text may have a bare `?` in it, which is wrong and common, but no other word's beginning.
+_WORD = re.compile(
+    rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?"
+    rb"([^?=\r\n]*(?:(?:\?(?!=)|=(?!\?(?!=)))[^?=\r\n]*)*)\?="
+)
 _ADDRESS = re.compile(r"[^\s<>,;:\"]{1,64}@[^\s<>,;:\"]{1,255}")
 _LABELLED = re.compile(rb"([^']{0,40})'[^']*'")  # RFC 2231, section 4: charset'language'text
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
@@ -91,7 +95,7 @@ def plain_address(raw: bytes) -> str | None:
 
 
 _PARAMETER = re.compile(
-    rb';\s*([^\s=;*"]{1,80})(?:\*(\d{1,4}))?(\*)?\s*=\s*(?:"((?:\\.|[^"\\])*)"?|([^;]*))', re.DOTALL
+    rb'(?:;\s*|\s)([^\s=;*"]{1,80})(?:\*(\d{1,4}))?(\*)?\s*=\s*(?:"((?:\\.|[^"\\])*)"?|([^;]*))', re.DOTALL
 )
 
 

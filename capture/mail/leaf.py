@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from mailtap.capture.mail import headers
 
+_FIRST_WORD = re.compile(rb"\s*([^\s;]*)")
 PART_LIMIT = 1_000
 """Parts of one message that are read."""
 ALTERNATIVE = "multipart/alternative"
@@ -61,9 +63,10 @@ def make_leaf(kind: bytes, disposition: bytes, content: bytes, default: str = "t
 
 def type_of(kind: bytes, default: str) -> str:
     """Return the content type in lower case; RFC 2045, section 5.2 names the one to assume."""
-    return word(kind) if kind.partition(b";")[0].count(b"/") == 1 else default
+    return named if (named := word(kind)).count("/") == 1 else default
 
 
 def word(value: bytes) -> str:
-    """Return what stands before a field's parameters, in lower case."""
-    return value.partition(b";")[0].strip().lower().decode("ascii", "backslashreplace")
+    """Return what stands before a field's parameters, in lower case, even where no semicolon divides them."""
+    found = _FIRST_WORD.match(value)
+    return (found[1] if found else b"").lower().decode("ascii", "backslashreplace")
