@@ -10,6 +10,11 @@ from mailtap.capture.mail import headers
 _FIRST_WORD = re.compile(rb"\s*([^\s;]*)")
 PART_LIMIT = 1_000
 """Parts of one message that are read."""
+REPORTS = frozenset({
+    "message/delivery-status", "message/disposition-notification", "message/feedback-report",
+    "message/global-delivery-status", "message/global-disposition-notification",
+})  # fmt: skip
+"""Content types of header fields that are to be read (RFC 3464, RFC 8098, RFC 5965, RFC 6533)."""
 ALTERNATIVE = "multipart/alternative"
 """The content type whose parts all say the same (RFC 2046, section 5.1.4)."""
 
@@ -51,7 +56,7 @@ def make_leaf(kind: bytes, disposition: bytes, content: bytes, default: str = "t
     content_type = type_of(kind, default)
     parameters = headers.parameters(kind)
     filename = headers.parameters(disposition).get("filename") or parameters.get("name", "")
-    is_text = content_type.startswith(("text/", "multipart/", "message/delivery-status"))
+    is_text = content_type.startswith(("text/", "multipart/")) or content_type in REPORTS
     return Leaf(
         content_type=content_type,
         charset=parameters.get("charset", ""),

@@ -93,6 +93,7 @@ class _Reader:
     parts: list[Part] = field(default_factory=list)
     notes: list[tuple[str, dict[str, str | int]]] = field(default_factory=list)
     _cursor: int = 0
+    _found: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
 
     def read_headers(self) -> None:
         """Read the addresses and the subject out of the raw header, where their places are known."""
@@ -174,11 +175,14 @@ class _Reader:
         if leaf.place is not None and leaf.place[0] < leaf.place[1]:
             self._cursor = leaf.place[1]
             return leaf.place
+        if leaf.raw and leaf.raw is self._found[0]:
+            return self._found[1]  # parts of a message that was sent encoded, as one
         for payload in (leaf.raw, leaf.content):
             at = self.message.find(payload, self._cursor) if payload else -1
             if at >= 0:
                 self._cursor = at + len(payload)
-                return at, self._cursor
+                self._found = leaf.raw, (at, self._cursor)
+                return self._found[1]
         return self._cursor, len(self.message)
 
 

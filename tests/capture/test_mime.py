@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import time
 from email.message import EmailMessage
@@ -155,6 +156,48 @@ def test_a_message_with_attachments(line_end: str) -> None:
     assert b"\x1b$B" in raw[parts[3].start : parts[3].end] or b"GyRC" in raw[parts[3].start : parts[3].end]
 
 
+def nested(times: int) -> bytes:
+    """Return a mail in a mail, so many times, each in base64."""
+    message = b"Subject: in\r\n\r\ninnermost\r\n"
+    for _ in range(times):
+        encoded = base64.encodebytes(message)
+        message = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded
+    return message
+
+
+@pytest.mark.parametrize(("times", "is_read"), [(1, True), (3, True), (4, False)])
+def test_mails_in_mails_are_decoded_within_bounds(times: int, is_read: bool) -> None:
+    (body,) = mime.read(nested(times)).parts
+    assert body.value.endswith("Subject: in\n\ninnermost\n") is is_read
+
+
+def test_mails_in_mails_may_be_deep() -> None:
+    message = b"innermost"
+    for _ in range(3):
+        message = (
+            b"".join(
+                b"Content-Type: multipart/alternative; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(99)
+            )
+            + b"Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n"
+            + base64.encodebytes(message)
+        )
+    contents = mime.read(message)
+    assert [part.value for part in contents.parts] == ["innermost"]
+    assert not contents.notes
+
+
+def test_an_attached_mail_that_was_sent_encoded_is_whole_and_read() -> None:
+    inner = built().as_bytes()
+    raw = (
+        b"Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename=old.eml\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(inner)
+    )
+    parts = mime.read(raw).parts
+    assert [part.value for part in parts] == ["本文です\n", "old.eml", "写真.png", "notes.txt"]
+    assert next(part.attachment.content for part in parts if part.attachment) == inner
+    assert {raw[part.start : part.end].strip() for part in parts} == {base64.encodebytes(inner).strip()}
+
+
 def test_a_cut_message_keeps_its_last_attachment_to_itself() -> None:
     raw = built().as_bytes()
     contents = mime.read(raw[: raw.index(b"AAH/") + 60], whole=False)
@@ -184,8 +227,34 @@ HTML = "Content-Type: text/html\n\n<p>page</p>\n"
         pytest.param(
             MULTIPART.format(kind="mixed")
             + "--b\nContent-Type: message/rfc822\n\nSubject: in\n\nforwarded\n--b--\n",
-            ["forwarded"],
+            ["Subject: in\n\nforwarded"],
             id="forwarded",
+        ),
+        *[
+            pytest.param(
+                MULTIPART.format(kind="mixed")
+                + f"--b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: {name}\n\n{content}--b--\n",
+                ["To: x@example.org\nSubject: in\n\nforwarded"],
+                id=f"forwarded-in-{name}",
+            )
+            for name, content in {
+                "base64": "VG86IHhAZXhhbXBsZS5vcmcKU3ViamVjdDogaW4KCmZvcndhcmRlZA==\n",
+                "quoted-printable": "Subject:=\n in\nTo: x@example.org\n\nforw=61r=\nded\n",
+                "BASE64": "Subject: in\nTo: x@example.org\n\nforwarded\n",
+            }.items()
+        ],
+        pytest.param(
+            MULTIPART.format(kind="digest")
+            + "--b\n\nFrom: a@example.org\n\none\n--b\n\nSubject: s\n\ntwo\n--b--\n",
+            ["From: a@example.org\n\none\nSubject: s\n\ntwo"],
+            id="digest",
+        ),
+        pytest.param(
+            MULTIPART.format(kind="report")
+            + "--b\n\nfailed\n--b\nContent-Type: message/delivery-status\n\n"
+            + "Reporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; c@example.org\n\n--b--\n",
+            ["failed\nReporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; c@example.org\n"],
+            id="report",
         ),
         pytest.param(
             MULTIPART.format(kind="mixed") + f"--b\n{HTML}--b\nContent-Type: text/plain\n\nfooter\n--b--\n",
@@ -294,6 +363,18 @@ def test_8bit_and_unlabelled() -> None:
     [
         pytest.param("Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 5_000, id="deep"),
         pytest.param("Content-Type: message/rfc822\n\n" * 5_000, id="messages-in-messages"),
+        pytest.param(
+            "Content-Type: multipart/digest; boundary=b\n\n"
+            + "--b\n\nSubject: =?\n\n" * 20_000
+            + "x" * 9_000_000,
+            id="digest",
+        ),
+        pytest.param(
+            "Content-Type: multipart/mixed; boundary=b\n\n"
+            + "--b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nQQ==\n" * 20_000
+            + "x" * 9_000_000,
+            id="encoded-messages",
+        ),
         pytest.param(
             "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\nx\n" * 20_000, id="many-parts"
         ),
