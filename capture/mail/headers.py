@@ -33,6 +33,31 @@ _PLAIN_ADDRESS = re.compile(
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 # Newer Pythons tell nothing of a field in which something is odd, unless they are asked.
 _LENIENT = {"strict": False} if "strict" in inspect.signature(getaddresses).parameters else {}
+END = re.compile(rb"\r?\n\r?\n|\A\r?\n")
+"""The end of a header and the empty line behind it."""
+_STRAY = re.compile(rb"^(?![!-9;-~]+:|[ \t])[^\n]*(?:\n[ \t][^\n]*)*\n?", re.MULTILINE)
+_SPACE_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
+_KNOWN = re.compile(
+    rb"^(?:from|to|cc|subject|date|message-id|received|mime-version|content-[a-z-]+):",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def mended(message: bytes) -> bytes:
+    """Return a message without the lines of its header that are no fields, at which a parser takes it to end.
+
+    Such are the second line of a field that was not folded rightly, and the `>From` of a mailbox file. They
+    stay where no well-known field stands behind them: this may be no header at all.
+    """
+    end = END.search(message)
+    if end is None or not 0 < end.start() <= HEAD_LIMIT:
+        return message
+    head = _SPACE_BEFORE_COLON.sub(rb"\1:", message[: end.start()])
+    stray = _STRAY.search(head)
+    if not _KNOWN.search(head, stray.end() if stray else 0):
+        return message
+    head = _STRAY.sub(b"", head).rstrip(b"\r\n")
+    return message if message.startswith(head) and len(head) == end.start() else head + message[end.start() :]
 
 
 def text(raw: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -97,7 +96,7 @@ class _Reader:
 
     def read_headers(self) -> None:
         """Read the addresses and the subject out of the raw header, where their places are known."""
-        end = re.search(rb"\r?\n\r?\n|\A\r?\n", self.message)
+        end = headers.END.search(self.message)
         size = end.start() if end else len(self.message)
         head = self.message[: min(size, headers.HEAD_LIMIT)]
         self._cursor = end.end() if end else len(self.message)

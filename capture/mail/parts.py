@@ -67,6 +67,7 @@ def _parse(message: bytes) -> Message:
     """Return what the parser makes of a message, or of as much of it as is read."""
     if message.count(b"\n") > _MOST_LINES or _nested_too_deep(message):
         raise TooComplexError
+    message = headers.mended(message)
     making = _Making()
     parser = BytesFeedParser(making.message, policy=_AS_SENT)
     making.made.clear()  # the parser tries once whether it can make one
@@ -156,7 +157,7 @@ class _Walk:
         """Yield the leaves of a part, which is in these choices (as `Leaf` has them)."""
         kind = type_of(_header(part, "content-type"), part.get_default_type())
         is_attached = word(_header(part, "content-disposition")) == "attachment"
-        payload = part.get_payload()
+        payload = part.get_payload() if part.is_multipart() else None
         if not isinstance(payload, list):
             encoding = _encoding(part)
             leaf = _leaf(part)._replace(choices=choices)

@@ -336,6 +336,20 @@ HTML = "Content-Type: text/html\n\n<p>page</p>\n"
         pytest.param("Content-Type: multipart/mixed\n\nno boundary\n", ["no boundary\n"], id="no-boundary"),
         pytest.param("Content-Type: nonsense\n\ntext\n", ["text\n"], id="no-type"),
         pytest.param("Content-Type: text/html charset=utf-8\n\n<p>あ", ["あ"], id="no-semicolon"),
+        *[
+            pytest.param(f"{fields}\nContent-Transfer-Encoding: base64\n\nSGVsbG8=\n", ["Hello"], id=name)
+            for name, fields in {
+                "a-field-not-folded": "Subject: a long subject\nfolded badly\n or not",
+                "from-of-a-mailbox": ">From a Thu Jan 1\nSubject: s\nFrom a Thu",
+                "8-bit-name": "Subject: s\nX-Fü: y",
+                "space-before-a-colon": "Subject : s\nContent-Type : text/plain",
+            }.items()
+        ],
+        pytest.param(">From A\nSubject: s\nX-Fü: y\n\nHello\n", ["Hello\n"], id="no-field-at-the-end"),
+        pytest.param("Note : this\n\nYours\n", ["Note : this\n\nYours\n"], id="a-note"),
+        pytest.param(
+            "Dear A,\nthe time: now\n\nYours\n", ["Dear A,\nthe time: now\n\nYours\n"], id="a-letter"
+        ),
         pytest.param("no header at all\n", ["no header at all\n"], id="no-header"),
         pytest.param("\nempty header\n", ["empty header\n"], id="empty-header"),
         pytest.param("Subject: only\n", None, id="header-only"),
@@ -379,6 +393,11 @@ def test_8bit_and_unlabelled() -> None:
             "Content-Type: multipart/mixed; boundary=b\n\n" + "--b\n\nx\n" * 20_000, id="many-parts"
         ),
         pytest.param("Subject: x\n" * 50_000 + "\nbody\n", id="many-headers"),
+        pytest.param("x\n" * 400_000 + "Subject: x\n\nbody\n", id="no-fields"),
+        pytest.param(
+            "x\n" + " \n" * 400_000 + "a " * 9_000 + "Subject: x\n\nbody\n", id="a-folded-line-of-no-field"
+        ),
+        pytest.param("x" + " " * 900_000 + "y\nSubject: x\n\nbody\n", id="spaces-behind-no-name"),
         pytest.param("Subject:" + " =?utf-8?q?a?=\n" * 20_000 + "\nbody\n", id="long-header"),
         pytest.param("Content-Type: text/plain" + '; a="b' * 20_000 + "\n\nbody\n", id="many-parameters"),
         pytest.param("Content-Type: text/plain" + " " * 60_000 + "a\n\nbody\n", id="much-white-space"),
@@ -460,8 +479,9 @@ def test_too_deep_is_said_and_read_as_text() -> None:
 
 
 @pytest.mark.parametrize("label", [b"\x80", b"\0", b"idna", b"hex", b"x" * 5000])
-def test_hostile_charset_labels(label: bytes) -> None:
-    raw = b"Content-Type: text/plain; charset=" + label + b"\r\n\r\n\xe9"
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"], ids=["well-formed", "bare line feeds"])
+def test_hostile_charset_labels(label: bytes, line_end: bytes) -> None:
+    raw = b"Content-Type: text/plain; charset=" + label + line_end * 2 + b"\xe9"
     assert found(raw)[Field.BODY] == ["\\xe9"]
 
 
