@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import inspect
 import re
 from email.utils import getaddresses
 from typing import TYPE_CHECKING
@@ -18,7 +19,11 @@ HEADER_LIMIT = 65_536
 HEAD_LIMIT = 1 << 20
 """Longest header, all its fields together, that is read, in bytes."""
 
-_WORD = re.compile(rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?([^?\r\n]*)\?=")
+# A text may have a bare `?` in it, which is wrong and common, but no other word's beginning.
+_WORD = re.compile(
+    rb"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,20})?\?([BbQq])\?"
+    rb"([^?=\r\n]*(?:(?:\?(?!=)|=(?!\?(?!=)))[^?=\r\n]*)*)\?="
+)
 _ADDRESS = re.compile(r"[^\s<>,;:\"]{1,64}@[^\s<>,;:\"]{1,255}")
 _LABELLED = re.compile(rb"([^']{0,40})'[^']*'")  # RFC 2231, section 4: charset'language'text
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:[ \t]*([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
@@ -26,6 +31,33 @@ _PLAIN_ADDRESS = re.compile(
     rb"(?:[A-Za-z0-9 ]*<)?([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(>?)"
 )
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
+# Newer Pythons tell nothing of a field in which something is odd, unless they are asked.
+_LENIENT = {"strict": False} if "strict" in inspect.signature(getaddresses).parameters else {}
+END = re.compile(rb"\r?\n\r?\n|\A\r?\n")
+"""The end of a header and the empty line behind it."""
+_STRAY = re.compile(rb"^(?![!-9;-~]+:|[ \t])[^\n]*(?:\n[ \t][^\n]*)*\n?", re.MULTILINE)
+_SPACE_BEFORE_COLON = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
+_KNOWN = re.compile(
+    rb"^(?:from|to|cc|subject|date|message-id|received|mime-version|content-[a-z-]+):",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def mended(message: bytes) -> bytes:
+    """Return a message without the lines of its header that are no fields, at which a parser takes it to end.
+
+    Such are the second line of a field that was not folded rightly, and the `>From` of a mailbox file. They
+    stay where no well-known field stands behind them: this may be no header at all.
+    """
+    end = END.search(message)
+    if end is None or not 0 < end.start() <= HEAD_LIMIT:
+        return message
+    head = _SPACE_BEFORE_COLON.sub(rb"\1:", message[: end.start()])
+    stray = _STRAY.search(head)
+    if not _KNOWN.search(head, stray.end() if stray else 0):
+        return message
+    head = _STRAY.sub(b"", head).rstrip(b"\r\n")
+    return message if message.startswith(head) and len(head) == end.start() else head + message[end.start() :]
 
 
 def text(raw: bytes) -> str:
@@ -73,10 +105,12 @@ def addresses(raw: bytes) -> list[str]:
         return [plain]  # most are, and the parser below is slow
     unfolded = charsets.decode(_FOLD.sub(b"", raw[:HEADER_LIMIT]))
     try:
-        found = [address for _, address in getaddresses([unfolded]) if address]
+        found = [address for _, address in getaddresses([unfolded], **_LENIENT)]
     except RecursionError:  # comments nested too deep for some Python versions
         found = []
-    return found or _ADDRESS.findall(unfolded)
+    found = [each for each in found if each and each[0] != "@"] or _ADDRESS.findall(unfolded)
+    # What stands before an address without quotes is a piece of a name, and no address.
+    return list(dict.fromkeys([each for each in found if "@" in each] or found))
 
 
 def plain_address(raw: bytes) -> str | None:
@@ -86,7 +120,7 @@ def plain_address(raw: bytes) -> str | None:
 
 
 _PARAMETER = re.compile(
-    rb';\s*([^\s=;*"]{1,80})(?:\*(\d{1,4}))?(\*)?\s*=\s*(?:"((?:\\.|[^"\\])*)"?|([^;]*))', re.DOTALL
+    rb'(?:;\s*|\s)([^\s=;*"]{1,80})(?:\*(\d{1,4}))?(\*)?\s*=\s*(?:"((?:\\.|[^"\\])*)"?|([^;]*))', re.DOTALL
 )
 
 

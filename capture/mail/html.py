@@ -14,8 +14,10 @@ _BREAKS = frozenset({
     "address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3",
     "h4", "h5", "h6", "header", "hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul",
 })  # fmt: skip
+_CELLS = frozenset({"td", "th"})
 _LOWER = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _TAG_NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9]{0,20})")
+_VALUE_OR_END = re.compile(r"""=\s*(["'])|>""")
 _MARKUP = re.compile(r"[A-Za-z/!?]")
 _SEVERAL = re.compile(r" {2,}")
 _SPACES = re.compile(r"\s+")
@@ -30,8 +32,8 @@ def html_text(page: str) -> str:
     at = 0
     while (start := page.find("<", at)) >= 0:
         pieces.append(_shown(page[at:start]))
-        at, broken = _after(lower, start)
-        pieces.append("\n" if broken else _shown(page[start:at]) if at == start + 1 else "")
+        at, instead = _after(lower, start)
+        pieces.append(instead)
     pieces.append(_shown(page[at:]))
     joined = _AROUND_BREAKS.sub(lambda found: found[1][:2], _SEVERAL.sub(" ", "".join(pieces)))
     return joined.strip()
@@ -42,23 +44,37 @@ def _shown(text: str) -> str:
     return unescape(_ABSURD_NUMBER.sub("\ufffd", _SPACES.sub(" ", text)))
 
 
-def _after(lower: str, start: int) -> tuple[int, bool]:
-    """Return where the markup that begins at `start` ends, and whether it breaks the line.
+def _after(lower: str, start: int) -> tuple[int, str]:
+    """Return where the markup that begins at `start` ends, and what is shown instead of it.
 
     Args:
         lower: the page, its ASCII letters in lower case.
         start: where a `<` stands.
     """
     if lower.startswith("<!--", start):
-        return _end(lower, "-->", start + 4), False
+        return _end(lower, "-->", start + 4), ""
     if not _MARKUP.match(lower, start + 1):
-        return start + 1, False  # just a sign: a < b
-    end = _end(lower, ">", start)
+        return start + 1, "<"  # just a sign: a < b
     found = _TAG_NAME.match(lower, start + 1)
-    name = found[1] if found else ""
+    if not found:
+        return _end(lower, ">", start), ""
+    name, end = found[1], _end_of_tag(lower, found.end())
     if name in _SILENT and lower[start + 1] != "/":
         end = _end(lower, ">", _end(lower, f"</{name}", end))
-    return end, name in _BREAKS
+    return end, "\n" if name in _BREAKS else " " if name in _CELLS else ""
+
+
+def _end_of_tag(lower: str, start: int) -> int:
+    """Return the place behind the `>` that ends a tag: one in a quoted value does not.
+
+    A quote that is never closed is none. Few are looked for in vain: there is none behind it.
+    """
+    while (found := _VALUE_OR_END.search(lower, start)) and (quote := found[1]):
+        closing = lower.find(quote, found.end())
+        if closing < 0:
+            return _end(lower, ">", found.end())
+        start = closing + 1
+    return found.end() if found else len(lower)
 
 
 def _end(lower: str, mark: str, start: int) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,8 +16,6 @@ from mailtap.capture.mail.leaf import PART_LIMIT
 from mailtap.capture.model import Attachment, Field, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mailtap.capture.mail.leaf import Leaf
 
 NAME_LIMIT = 10_000
@@ -39,6 +37,8 @@ _NAMED = MappingProxyType(
         b"subject": (4, Field.SUBJECT),
     }
 )
+
+_RANKS = MappingProxyType({"text/plain": 0, "text/html": 1})  # of the parts of a multipart/alternative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +92,11 @@ class _Reader:
     parts: list[Part] = field(default_factory=list)
     notes: list[tuple[str, dict[str, str | int]]] = field(default_factory=list)
     _cursor: int = 0
+    _found: tuple[bytes, tuple[int, int]] = (b"", (0, 0))
 
     def read_headers(self) -> None:
         """Read the addresses and the subject out of the raw header, where their places are known."""
-        end = re.search(rb"\r?\n\r?\n|\A\r?\n", self.message)
+        end = headers.END.search(self.message)
         size = end.start() if end else len(self.message)
         head = self.message[: min(size, headers.HEAD_LIMIT)]
         self._cursor = end.end() if end else len(self.message)
@@ -135,19 +136,15 @@ class _Reader:
             return
         if len(leaves) > PART_LIMIT:
             self.notes.append((TOO_MANY_PARTS, {}))
-        plain: list[_Text] = []
-        html: list[tuple[Leaf, int, int]] = []
+        texts: list[_Placed] = []
         attachments: list[Part] = []
         for leaf in leaves[:PART_LIMIT]:
             start, end = self._find(leaf)
             if leaf.is_attachment:
                 self._attach(leaf, start, end, attachments, whole=self.whole or leaf is not leaves[-1])
-                continue
-            if leaf.content_type == "text/html":
-                html.append((leaf, start, end))
-            elif (text := charsets.decode(leaf.content, leaf.charset)).strip():
-                plain.append(_Text(text, start, end))
-        self._add_text(plain or list(_pages(html)))
+            else:
+                texts.append(_Placed(leaf, start, end))
+        self._add_text(_chosen(texts))
         self.parts += attachments
 
     def _add_text(self, texts: list[_Text]) -> None:
@@ -177,20 +174,23 @@ class _Reader:
         if leaf.place is not None and leaf.place[0] < leaf.place[1]:
             self._cursor = leaf.place[1]
             return leaf.place
+        if leaf.raw and leaf.raw is self._found[0]:
+            return self._found[1]  # parts of a message that was sent encoded, as one
         for payload in (leaf.raw, leaf.content):
             at = self.message.find(payload, self._cursor) if payload else -1
             if at >= 0:
                 self._cursor = at + len(payload)
-                return at, self._cursor
+                self._found = leaf.raw, (at, self._cursor)
+                return self._found[1]
         return self._cursor, len(self.message)
 
 
-def _pages(leaves: list[tuple[Leaf, int, int]]) -> Iterator[_Text]:
-    """Yield the text of HTML parts, of those that have any."""
-    for leaf, start, end in leaves:
-        text = html_text(charsets.decode(leaf.content, leaf.charset))
-        if text.strip():
-            yield _Text(text, start, end)
+class _Placed(NamedTuple):
+    """A part that is read as text, and where it stands in the message."""
+
+    leaf: Leaf
+    start: int
+    end: int
 
 
 class _Text(NamedTuple):
@@ -199,3 +199,33 @@ class _Text(NamedTuple):
     text: str
     start: int
     end: int
+
+
+def _chosen(placed: list[_Placed], depth: int = 0) -> list[_Text]:
+    """Return the texts to show, in their order: of each multipart/alternative those of one part.
+
+    Args:
+        placed: the parts, which are all in the same alternatives.
+        depth: how many these are.
+    """
+
+    def choice(each: _Placed) -> tuple[int, int] | None:
+        return each.leaf.choices[depth] if len(each.leaf.choices) > depth else None
+
+    texts: list[_Text] = []
+    for number, group in groupby(placed, lambda each: found[0] if (found := choice(each)) else None):
+        if number is None:
+            texts += filter(None, map(_shown, group))
+            continue
+        branches = [list(branch) for _, branch in groupby(group, choice)]
+        branches.sort(key=lambda branch: min(_RANKS.get(each.leaf.content_type, 2) for each in branch))
+        texts += next(filter(None, (_chosen(branch, depth + 1) for branch in branches)), [])
+    return texts
+
+
+def _shown(placed: _Placed) -> _Text | None:
+    """Return a part's text; None where it has none."""
+    text = charsets.decode(placed.leaf.content, placed.leaf.charset)
+    if placed.leaf.content_type == "text/html":
+        text = html_text(text)
+    return _Text(text, placed.start, placed.end) if text.strip() else None

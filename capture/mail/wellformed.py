@@ -7,13 +7,12 @@ library's parser; the two must agree, which a test holds them to.
 
 from __future__ import annotations
 
-import binascii
 import re
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from mailtap.capture.mail import headers
-from mailtap.capture.mail.leaf import PART_LIMIT, Leaf, make_leaf
+from mailtap.capture.mail import headers, transfer
+from mailtap.capture.mail.leaf import ALTERNATIVE, PART_LIMIT, Leaf, make_leaf, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _HEADER_END = b"\r\n\r\n"
 _HEADER = re.compile(rb"(?:[!-9;-~]+:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)*\Z")
 _BOUNDARY = re.compile(rb';\s*boundary="?([A-Za-z0-9\'()+_,./:=?-]{1,70})"?\s*(?:;|\Z)', re.IGNORECASE)
-_ENCODINGS = frozenset((b"", b"7bit", b"8bit", b"binary", b"quoted-printable", b"base64"))
 _TYPES_READ_ELSEWHERE = (b"message/", b"multipart/digest")
 _TELLING = frozenset((b"content-type", b"content-transfer-encoding", b"content-disposition"))
 _DEEPEST = 20
@@ -40,13 +38,28 @@ def leaves(message: bytes) -> list[Leaf] | None:
     if message.count(b"\r\n") != lines or message.count(b"\r") != lines:
         return None
     try:
-        return list(islice(_part(message, 0, len(message), _DEEPEST), PART_LIMIT + 1))
+        return list(islice(_part(message, (0, len(message)), _DEEPEST, count()), PART_LIMIT + 1))
     except _NotWellFormedError:
         return None
 
 
-def _part(message: bytes, start: int, end: int, deepest: int) -> Iterator[Leaf]:
-    """Yield the leaves in the part that stands at [start, end)."""
+def _part(
+    message: bytes,
+    place: tuple[int, int],
+    deepest: int,
+    numbers: Iterator[int],
+    choices: tuple[tuple[int, int], ...] = (),
+) -> Iterator[Leaf]:
+    """Yield the leaves in a part.
+
+    Args:
+        message: the whole message.
+        place: where the part stands, and where it ends.
+        deepest: how many levels of parts may be in it.
+        numbers: one for each multipart/alternative.
+        choices: those around it, as `Leaf` has them.
+    """
+    start, end = place
     if message.startswith(b"\r\n", start, end):
         head, body = b"", start + 2
     else:
@@ -58,16 +71,18 @@ def _part(message: bytes, start: int, end: int, deepest: int) -> Iterator[Leaf]:
         raise _NotWellFormedError
     fields = _fields(head)
     kind = fields.get(b"content-type", b"")
-    encoding = fields.get(b"content-transfer-encoding", b"").lower()
-    if kind.strip().lower().startswith(_TYPES_READ_ELSEWHERE) or encoding not in _ENCODINGS:
+    encoding = transfer.encoding(fields.get(b"content-transfer-encoding", b""))
+    if kind.strip().lower().startswith(_TYPES_READ_ELSEWHERE) or encoding not in transfer.ENCODINGS:
         raise _NotWellFormedError
     if kind.strip().lower().startswith(b"multipart/"):
-        for one, two in _between_boundaries(message, body, end, kind):
-            yield from _part(message, one, two, deepest - 1)
+        number = next(numbers) if type_of(kind, "") == ALTERNATIVE else None
+        for branch, one in enumerate(_between_boundaries(message, body, end, kind)):
+            inner = choices if number is None else (*choices, (number, branch))
+            yield from _part(message, one, deepest - 1, numbers, inner)
     else:
-        content = _decoded(message[body:end], encoding)
+        content = transfer.decoded(message[body:end], encoding)
         disposition = fields.get(b"content-disposition", b"")
-        yield make_leaf(kind, disposition, content)._replace(place=(body, end))
+        yield make_leaf(kind, disposition, content)._replace(place=(body, end), choices=choices)
 
 
 def _fields(head: bytes) -> dict[bytes, bytes]:
@@ -104,15 +119,3 @@ def _between_boundaries(message: bytes, start: int, end: int, kind: bytes) -> li
         if len(places) > PART_LIMIT:
             return places
     raise _NotWellFormedError
-
-
-def _decoded(content: bytes, encoding: bytes) -> bytes:
-    """Return content with its transfer encoding undone (RFC 2045, section 6)."""
-    if encoding == b"quoted-printable":
-        return binascii.a2b_qp(content)
-    if encoding == b"base64":
-        try:
-            return binascii.a2b_base64(content.translate(None, b"\r\n"), strict_mode=True)
-        except binascii.Error:
-            raise _NotWellFormedError from None
-    return content

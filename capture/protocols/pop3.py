@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _COMMAND = re.compile(
     rb"(USER|PASS|APOP|AUTH|STLS|CAPA|RETR|TOP|LIST|UIDL|STAT|DELE|NOOP|RSET|QUIT|LANG|UTF8)\b", re.IGNORECASE
 )
-_CHALLENGE = re.compile(rb"<[^<>\r\n]+>")
+# RFC 1939 has a message id; some servers put their name into brackets, too, or leave the `@` out.
+_MESSAGE_ID = re.compile(rb"<[^<>@\r\n]+@[^<>\r\n]+>")
+_IN_BRACKETS = re.compile(rb"<[^<>\r\n]+>")
 _HEADER = re.compile(rb"[!-9;-~]+:")
 
 # Commands whose +OK is followed by lines up to a lone dot, by whether they have an argument.
@@ -60,7 +62,9 @@ class _Session:
     def greeting(self) -> Reading[None]:
         """Read the greeting, and the APOP challenge in it (RFC 1939, section 7)."""
         line = yield from self.talk.greeting()
-        if line is not None and (found := _CHALLENGE.search(line.text)):
+        if line is None:
+            return
+        if found := _MESSAGE_ID.search(line.text) or _IN_BRACKETS.search(line.text):
             self.challenge = Heard(found[0], (line.part(found.start(), found.end()),))
 
     def command(self, line: Line, verb: bytes, argument: bytes) -> Reading[bool]:

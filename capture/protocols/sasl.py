@@ -176,8 +176,14 @@ def _plain(heard: Exchange) -> dict[str, Heard] | None:
 
 
 def _login(heard: Exchange) -> dict[str, Heard] | None:
-    """The LOGIN mechanism (draft-murchison-sasl-login): a user name, then a password."""
-    return dict(zip(("username", "password"), heard.responses, strict=False))
+    """The LOGIN mechanism (draft-murchison-sasl-login): a user name, then a password.
+
+    Before them there may be an empty initial response, which the server answers by asking for the user name.
+    """
+    first, *rest = heard.responses
+    asked = heard.challenges[-1].data.lower() if heard.challenges else b""
+    named = rest if not first.data and (len(rest) > 1 or (rest and b"user" in asked)) else heard.responses
+    return dict(zip(("username", "password"), named, strict=False))
 
 
 def _cram_md5(heard: Exchange) -> dict[str, Heard] | None:

@@ -21,7 +21,8 @@ _COMMAND = re.compile(
 )
 _AFTER_DATA = re.compile(rb"(MAIL FROM:|RCPT TO:|EHLO |HELO |(RSET|QUIT|NOOP|DATA)\r?\Z)", re.IGNORECASE)
 # RFC 5321, section 4.1.2: a path in angle brackets, its local part may be quoted; source routes are dropped.
-_PATH = re.compile(rb'[^:]*:\s*(?:<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|([^\s<>]+))')
+# A name before it is wrong, and dropped, too.
+_PATH = re.compile(rb'[^:]*:(?:[^<>@]*<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|\s*([^\s<>]+))')
 _CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
 _SPAN, _ADDRESS = 128, 640  # bytes of memory, about, that one takes
 _GO_ON = b"354"

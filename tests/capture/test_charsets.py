@@ -40,6 +40,17 @@ MIXED = b'\x1b$B-!-"\x1b(B and \x1b(I6E\x1b(B'  # circled digits of NEC's row 13
         pytest.param(b"caf\xe9", "iso-8859-1", "café", id="latin-1"),
         pytest.param(b"\x93q\x94 \x81", "iso-8859-1", "\x93q\x94 \x81", id="latin-1-with-controls"),
         pytest.param(b"\x93q\x94", "iso-8859-1", "“q”", id="windows-1252-as-latin-1"),
+        *[
+            pytest.param(data, label, text, id=label)
+            for data, text, labels in [
+                (b"\x93q\x94", "“q”", "iso8859-1 latin-1 ISO_8859-1 iso-ir-100 cp-1252 x-cp1252"),
+                (b"\xd6\xd0\xa9\x96", "中〇", "GB_2312-80 csGB2312 gb-2312"),
+                (b"\xc7\xd1", "한", "x-windows-949 windows-949"),
+                (b"\x87\x40", "①", "windows-932 csShiftJIS csWindows31J x-ms-cp932"),
+                (b"\xa4\xa4", "中", "x-big5"),
+            ]
+            for label in labels.split()
+        ],
         pytest.param("grün".encode(), "utf-8", "grün", id="utf-8"),
         pytest.param("grün".encode(), "", "grün", id="unlabelled-utf-8"),
         pytest.param(HELLO.encode("iso2022_jp"), "", HELLO, id="unlabelled-iso-2022-jp"),

@@ -110,6 +110,21 @@ def test_messages(text: str, port: int, expected: list[tuple[bytes, bool]]) -> N
     assert messages(text, port) == expected
 
 
+@pytest.mark.parametrize(
+    ("greeting", "challenge"),
+    [
+        pytest.param("+OK <server> ready <1.2@x>", b"<1.2@x>", id="a-name-in-brackets"),
+        pytest.param("+OK ready <1.2.x>", b"<1.2.x>", id="no-at-sign"),
+    ],
+)
+def test_the_challenge_is_the_message_id(greeting: str, challenge: bytes) -> None:
+    text = f"S: {greeting}\nC: APOP a c4c9334bac560ecc979e58001b3e22fb\nS: +OK\n"
+    (event,) = hearing.listen(dialogue.turns(text))
+    assert isinstance(event, LoginSeen)
+    assert event.challenge is not None
+    assert event.challenge.data == challenge
+
+
 def test_a_line_too_long_is_skipped_and_said() -> None:
     long = [
         (S, b"+OK\r\n"),

@@ -37,6 +37,7 @@ WHOLE: Heard = (b"a", ((b"b", True),), b"x\r\n", True)
     [
         pytest.param(HELLO + MAIL + DATA, 4242, [WHOLE], id="whole"),
         pytest.param("S: 220 mx\nC: mail from: <a> BODY=8BITMIME\nS: 250 ok\nC: RCPT TO:b\nS: 250 ok\n" + DATA, 4242, [WHOLE], id="lenient"),
+        pytest.param(HELLO + MAIL.replace("FROM:", "FROM:Bob B. ").replace("TO:", "TO: 'B'") + DATA, 4242, [WHOLE], id="names"),
         pytest.param(HELLO + MAIL + DATA + DATA.replace("354 go", "503 no").replace("C: x\nC: .\nS: 250 ok\n", ""), 4242, [WHOLE], id="data-again"),
         pytest.param(HELLO + MAIL + "C: DATA\nS: 451 later\n" + DATA, 4242, [WHOLE], id="data-refused-once"),
         pytest.param(HELLO + MAIL + "C: DATA\nS: 354 go\nC: x\nC: .\nS: 554 spam\n", 4242, [WHOLE], id="refused-after-data"),
@@ -88,6 +89,21 @@ def test_messages(text: str, port: int, expected: list[Heard]) -> None:
             "C: AUTH LOGIN\nS: 334 x\nC: YQ==\nS: 535 no\n", [(b"a", None, False)], id="refused-at-the-name"
         ),
         pytest.param("C: AUTH LOGIN =\nS: 334 x\nC: Yg==\nS: 235 ok\n", [(b"", b"b", True)], id="empty-name"),
+        pytest.param(
+            "C: AUTH LOGIN =\nS: 334 VXNlcm5hbWU6\nC: YQ==\nS: 334 UGFzc3dvcmQ6\nC: Yg==\nS: 235 ok\n",
+            [(b"a", b"b", True)],
+            id="empty-initial-response",
+        ),
+        pytest.param(
+            "C: AUTH LOGIN =\nS: 334 VXNlcm5hbWU6\nC: YQ==\nS: 535 no\n",
+            [(b"a", None, False)],
+            id="empty-initial-response-and-refused",
+        ),
+        pytest.param(
+            "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC:\nS: 334 UGFzc3dvcmQ6\nC: Yg==\nS: 535 no\n",
+            [(b"", b"b", False)],
+            id="empty-name-when-asked",
+        ),
         pytest.param("C: AUTH PLAIN\nS: 504 no\nC: AUTH LOGIN\nS: 504 no\n", [], id="no-mechanism"),
         pytest.param(
             "C: AUTH\nS: 501 what\nC: AUTH PLAIN AGEAYg==\nS: 235 ok\n",

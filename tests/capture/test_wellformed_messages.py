@@ -14,18 +14,18 @@ from mailtap.capture.mail import headers, parts, wellformed
 
 BODY = st.sampled_from([
     b"", b"x", b"Hello\r\n", b"a\r\n\r\nb\r\n", b"\r\n", b"--b\r\n", b"--b--\r\n", b"caf\xc3\xa9\r\n", b"=E9=\r\n",
-    b"aGVsbG8=\r\n", b"aGVsbG8\r\n", b"aGVs\r\nbG8h\r\n", b"a\rb\r\n", b"a\nb\r\n", b"Subject: x\r\n\r\ny", b"--bc\r\nz\r\n",
+    b"aGVsbG8=\r\n", b"aGVsbG8\r\n", b"aGVsbG8=\r\naGk=\r\na b\r\n", b"a= \r\nb", b"aGVs\r\nbG8h\r\n", b"a\rb\r\n", b"a\nb\r\n", b"Subject: x\r\n\r\ny", b"--bc\r\nz\r\n",
 ])  # fmt: skip
 FIELDS = st.lists(
     st.sampled_from([
         b"Content-Type: text/plain; charset=utf-8", b"Content-Type: text/html", b"content-type: TEXT/PLAIN",
         b"Content-Type:\r\n text/plain", b'Content-Type: application/pdf;\r\n name="x.pdf"', b"Content-Type: nonsense",
         b"Content-Type: message/rfc822", b"Content-Type: multipart/mixed; boundary=b",
-        b"Content-Type: multipart/mixed; boundary=bc", b"Content-Type: multipart/digest; boundary=b",
+        b"Content-Type: multipart/mixed; boundary=bc", b"Content-Type: Multipart/Alternative ; boundary=b", b"Content-Type: multipart/digest; boundary=b",
         b'Content-Type: multipart/mixed; boundary="b"; boundary=c', b"Content-Type: multipart/alternative",
         b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: quoted-printable ",
         b"Content-Transfer-Encoding: Quoted-Printable", b"Content-Transfer-Encoding: 7bit",
-        b"Content-Transfer-Encoding: x-uuencode", b"Content-Disposition: attachment; filename=a.bin",
+        b"Content-Transfer-Encoding: x-uuencode", b'Content-Transfer-Encoding:\r\n\t"base64"; x', b"Content-Disposition: attachment; filename=a.bin",
         b"Content-Disposition: inline", b"Subject: s", b"From: a@b", b"no field", b" folded", b"From x",
     ]),
     max_size=4,
@@ -35,9 +35,11 @@ SIMPLE = st.builds(
 )
 
 
-def multipart(boundary: bytes, inner: list[bytes], before: bytes, after: bytes, end: bytes) -> bytes:
+def multipart(
+    boundary: bytes, inner: list[bytes], before: bytes, after: bytes, end: bytes, *, sort: bytes = b"mixed"
+) -> bytes:
     body = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in inner)
-    kind = b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\n"
+    kind = b"Content-Type: multipart/" + sort + b"; boundary=" + boundary + b"\r\n\r\n"
     return kind + before + body + b"--" + boundary + end + after
 
 
@@ -50,6 +52,7 @@ NESTED = st.recursive(
         st.sampled_from([b"", b"preamble\r\n"]),
         st.sampled_from([b"", b"\r\n", b"\r\nepilogue\r\n", b"\r\n--b\r\n"]),
         st.sampled_from([b"--", b"-- ", b""]),
+        sort=st.sampled_from([b"mixed", b"alternative"]),
     ),
     max_leaves=6,
 )

@@ -225,7 +225,7 @@ MIME = (
     _content("nested parts; plain text before HTML; an attachment", "RFC 2046, 5.1", MIXED.format(filename='filename="a.pdf"'), "body 'hi'", ATTACHED.format("a.pdf")),
     _content("an attachment's name by RFC 2231, in pieces", "RFC 2231, 3 and 4", MIXED.format(filename="filename*0*=utf-8''%E8%A6%8B;\n filename*1*=%E7%A9%8D.pdf"), "body 'hi'", ATTACHED.format("見積.pdf")),
     _content("an attachment's name as an encoded word", "RFC 2047", MIXED.format(filename='filename="=?utf-8?B?6KaL56mN?=.pdf"'), "body 'hi'", ATTACHED.format("見積.pdf")),
-    _content("an attached mail", "RFC 2046, 5.2.1", "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nfwd\n--b\nContent-Type: message/rfc822\n\nSubject: inner\n\ninside\n--b--\n", "body 'fwd\\ninside'"),
+    _content("an attached mail", "RFC 2046, 5.2.1", "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nfwd\n--b\nContent-Type: message/rfc822\n\nSubject: inner\n\ninside\n--b--\n", "body 'fwd\\nSubject: inner\\n\\ninside'"),
 )  # fmt: skip
 
 MAILS = (*SMTP, *POP3, *IMAP, *MIME)
