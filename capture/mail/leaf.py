@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
         filename: empty where none was given.
         is_attachment: whether it is a file of its own and no text to be read.
         content: the bytes, transfer encoding undone.
-        raw: the bytes as sent, where they are ASCII and it is not known where they stand.
+        raw: the bytes as sent, where it is not known where they stand.
         place: where they stand in the message, where that is known.
         choices: each multipart/alternative around it, the outermost first: its number in the message, and the
             number of its part that this one is, or is in.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from itertools import groupby
 from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -208,19 +207,32 @@ def _chosen(placed: list[_Placed], depth: int = 0) -> list[_Text]:
         placed: the parts, which are all in the same alternatives.
         depth: how many these are.
     """
-
-    def choice(each: _Placed) -> tuple[int, int] | None:
-        return each.leaf.choices[depth] if len(each.leaf.choices) > depth else None
-
     texts: list[_Text] = []
-    for number, group in groupby(placed, lambda each: found[0] if (found := choice(each)) else None):
-        if number is None:
-            texts += filter(None, map(_shown, group))
-            continue
-        branches = [list(branch) for _, branch in groupby(group, choice)]
-        branches.sort(key=lambda branch: min(_RANKS.get(each.leaf.content_type, 2) for each in branch))
-        texts += next(filter(None, (_chosen(branch, depth + 1) for branch in branches)), [])
-    return texts
+    branches: dict[int, list[_Placed]] = {}
+    number = -1
+    for each in placed:
+        choices = each.leaf.choices
+        if branches and (len(choices) <= depth or choices[depth][0] != number):
+            texts += _best(branches, depth)
+            branches = {}
+        if len(choices) > depth:
+            number, branch = choices[depth]
+            branches.setdefault(branch, []).append(each)
+        elif text := _shown(each):
+            texts.append(text)
+    return texts + _best(branches, depth)
+
+
+def _best(branches: dict[int, list[_Placed]], depth: int) -> list[_Text]:
+    """Return the texts of the best part of a multipart/alternative that has any."""
+    for branch in sorted(branches.values(), key=_rank):
+        if texts := _chosen(branch, depth + 1):
+            return texts
+    return []
+
+
+def _rank(branch: list[_Placed]) -> int:
+    return min([_RANKS.get(each.leaf.content_type, 2) for each in branch])
 
 
 def _shown(placed: _Placed) -> _Text | None:

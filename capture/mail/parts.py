@@ -211,13 +211,27 @@ def _heading(message: Message, choices: tuple[tuple[int, int], ...]) -> Iterator
 
 def _leaf(part: Message) -> Leaf:
     kind, disposition = _header(part, "content-type"), _header(part, "content-disposition")
-    default = part.get_default_type()
-    if not part.is_multipart():
-        # `get_payload` guesses with the charset, and raises on labels that are no charset's.
-        del part["content-type"]
-    raw = part.get_payload()
-    leaf = make_leaf(kind, disposition, _content(part), default)
-    return leaf._replace(raw=raw.encode("ascii", "replace")) if isinstance(raw, str) else leaf
+    default, encoding = part.get_default_type(), _encoding(part)
+    payload = part.get_payload() if part.is_multipart() else None
+    if isinstance(payload, list):  # an attached message
+        messages = [child for child in payload if isinstance(child, Message)]
+        content = b"".join(each.as_bytes(policy=_AsSent(linesep="\r\n")) for each in messages)
+        return make_leaf(kind, disposition, content, default)
+    # `get_payload` guesses with the charset, and raises on labels that are no charset's.
+    del part["content-type"], part["content-transfer-encoding"]
+    raw = _payload(part)
+    if encoding in transfer.ENCODINGS:
+        content = transfer.decoded(raw, encoding)
+    else:
+        part["content-transfer-encoding"] = encoding.decode("ascii", "replace")
+        content = _payload(part)
+    return make_leaf(kind, disposition, content, default)._replace(raw=raw)
+
+
+def _payload(part: Message) -> bytes:
+    """Return a part's bytes, without the transfer encoding that its header has now."""
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
 
 
 def _header(part: Message, name: str) -> bytes:
@@ -226,17 +240,3 @@ def _header(part: Message, name: str) -> bytes:
 
 def _encoding(part: Message) -> bytes:
     return transfer.encoding(_header(part, "content-transfer-encoding"))
-
-
-def _content(part: Message) -> bytes:
-    """Return a part's bytes with its transfer encoding undone (RFC 2045, section 6)."""
-    payload = part.get_payload()
-    if isinstance(payload, list):  # an attached message
-        messages = [child for child in payload if isinstance(child, Message)]
-        return b"".join(each.as_bytes(policy=_AsSent(linesep="\r\n")) for each in messages)
-    encoding = _encoding(part)
-    del part["content-transfer-encoding"]
-    if encoding not in transfer.ENCODINGS:
-        part["content-transfer-encoding"] = encoding.decode("ascii", "replace")
-    content = part.get_payload(decode=True)
-    return transfer.decoded(content, encoding) if isinstance(content, bytes) else b""

@@ -407,6 +407,12 @@ def test_8bit_and_unlabelled() -> None:
         pytest.param("Subject: =?u?q?" + "?a=" * 20_000 + "\n\nbody\n", id="question-marks"),
         pytest.param("To: " + "a@b, " * 20_000 + "\n\nbody\n", id="many-recipients"),
         pytest.param("To: " + "(" * 50_000 + "\n\nbody\n", id="nested-comments"),
+        pytest.param(
+            "Content-Type: multipart/mixed; boundary=b\n\n"
+            + "--b\nContent-Transfer-Encoding: quoted-printable\n\né=41\n" * 1_000
+            + "x" * 9_000_000,
+            id="8-bit-parts",
+        ),
         pytest.param("Content-Transfer-Encoding: base64\n\n" + "=" * 500_000 + "a", id="padding"),
         pytest.param("Content-Transfer-Encoding: base64\n\n" + "aa=" * 200_000 + "a", id="much-padding"),
         pytest.param("Content-Transfer-Encoding: base64\n\n" + "aa==\n" * 200_000 + "a", id="padded-lines"),
