@@ -7,7 +7,7 @@ import shutil
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from mailtap.capture import arguments, streams
 from mailtap.capture.arguments import STDIN
@@ -56,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     say = reader_language(given, Path(__file__).parent / "locale")
     options = arguments.parser(say).parse_args(given)
     if options.json:
-        for stream in (sys.stdout, sys.stderr):
-            _speak_utf8(stream)
+        streams.speak_utf8()
     try:
         return _Run(options, say).run()
     except KeyboardInterrupt:
@@ -66,12 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough. Nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-
-
-def _speak_utf8(stream: TextIO) -> None:
-    """Let a stream take JSON, which is UTF-8 everywhere."""
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 class _Run:

@@ -161,7 +161,7 @@ def require_writable(path: str | os.PathLike[str]) -> None:
         SinkError: its directory is missing or may not be written to, or it is a directory itself.
     """
     try:
-        number = _obstacle(Path(path), os.fspath(path).endswith(_SEPARATORS))
+        number = _obstacle(Path(path), as_folder=os.fspath(path).endswith(_SEPARATORS))
     except OSError as error:
         raise unwritable(path, error) from error
     if number:
@@ -173,7 +173,7 @@ def is_device(path: str | os.PathLike[str]) -> bool:
     return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
 
 
-def _obstacle(path: Path, as_folder: bool) -> int:  # noqa: FBT001  # a private function's own
+def _obstacle(path: Path, *, as_folder: bool) -> int:
     """Return the error number that writing to a path will meet with; 0 where none is to be seen."""
     if is_device(path):
         return 0  # it says for itself

@@ -20,6 +20,15 @@ def prepare() -> None:
 
 def take_any_text() -> None:
     """Let a terminal that lacks a character show a question mark for it, and not end the program."""
+    _reconfigure(errors="replace")
+
+
+def speak_utf8() -> None:
+    """Let output and errors be JSON, which is UTF-8 everywhere."""
+    _reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _reconfigure(**settings: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(**settings)

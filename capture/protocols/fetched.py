@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mailtap.capture.events import Heard, Malformed, MessageSeen
+from mailtap.capture.events import Heard, Malformed, MessageSeen, Places
 from mailtap.capture.language import N_
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import structure
@@ -146,8 +146,9 @@ class _Pieces:
         known: set[bytes] = set()
         told = (self.envelope,) if self.envelope is not None else ()
         for some in (*self.fields.values(), *told):
+            places = Places(some)
             found = [(each[1].lower(), each) for each in islice(_FIELD.finditer(some.data), _MOST_FIELDS)]
-            taken += [Heard(each[0], some.cut(*each.span())) for name, each in found if name not in known]
+            taken += [Heard(each[0], places.cut(*each.span())) for name, each in found if name not in known]
             known.update(name for name, _ in found)
         return Heard.joined([*taken, Heard(b"\r\n", ())]) if taken else None
 
@@ -216,8 +217,8 @@ class Fetched:
         messages, self._messages, self.held = self._messages, {}, 0
         return [event for pieces in messages.values() for event in _joined(pieces)]
 
-    def _keep(self, pieces: _Pieces, name: bytes, heard: Heard) -> None:
-        found = _ITEM.match(name)
+    def _keep(self, pieces: _Pieces, item: bytes, heard: Heard) -> None:
+        found = _ITEM.match(item)
         if found is None:
             return
         name = (found[2] or b"").strip() if found[2] is not None else (found[4] or b".")[1:]

@@ -42,14 +42,15 @@ def one_line(text: str) -> str:
 
 
 def _texts(message: bytes) -> Iterator[str]:
-    head, _, body = message.partition(b"\r\n\r\n" if b"\r\n\r\n" in message else b"\n\n")
-    head = head[: headers.HEAD_LIMIT]
+    found = headers.END.search(message)
+    end, start_of_body = found.span() if found else (len(message), len(message))
+    head = message[: min(end, headers.HEAD_LIMIT)]
     for _, start, end in headers.fields(head):
         yield headers.text(head[start:end])
     try:
         leaves = parts.leaves(message)[:PART_LIMIT]
     except parts.TooComplexError:
-        yield charsets.decode(body)
+        yield charsets.decode(message[start_of_body:])
         return
     for leaf in leaves:
         if not leaf.is_attachment:
