@@ -15,11 +15,7 @@ def prepare() -> None:
         if getattr(sys, name) is None:
             # Else the next file to be opened would get its number, and be taken for it.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # till the end
-    take_any_text()
-
-
-def take_any_text() -> None:
-    """Let a terminal that lacks a character show a question mark for it, and not end the program."""
+    # A terminal that lacks a character shows a question mark for it, which does not end the program.
     _reconfigure(errors="replace")
 
 

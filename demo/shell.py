@@ -12,7 +12,6 @@ import mailtap.capture
 from mailtap.capture.language import explained
 from mailtap.capture.model import Note
 from mailtap.capture.options import reader_language
-from mailtap.capture.streams import take_any_text
 from mailtap.demo.telling.reader import Reader
 
 if TYPE_CHECKING:
@@ -80,7 +79,6 @@ class _Console(Console):
 
 def console(*, stderr: bool = False, widest: int = WIDEST) -> Console:
     """Return a console that colours only a terminal (and never with NO_COLOR), as wide as is good to read."""
-    take_any_text()
     made = _Console(stderr=stderr, highlight=False, markup=False, emoji=False)
     made.width = max(NARROWEST, min(made.width, widest))
     return made
