@@ -13,7 +13,7 @@ from mailtap.capture import arguments, streams
 from mailtap.capture.arguments import STDIN
 from mailtap.capture.engine import Engine
 from mailtap.capture.language import N_, Explained, explained, system_reason
-from mailtap.capture.model import Leak, Note
+from mailtap.capture.model import Leak, Mail, Note
 from mailtap.capture.options import reader_language
 from mailtap.capture.pipeline import Listener
 from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter, TablePrinter
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mailtap.capture.live import LiveCapture
     from mailtap.capture.model import Packet
     from mailtap.capture.printer import Printer
+    from mailtap.capture.share import Work
+    from mailtap.capture.shares import Item
     from mailtap.capture.sources import Readable
 
 DONE, DAMAGED, USAGE, CANNOT_LISTEN, INTERRUPTED = 0, 1, 2, 3, 130
@@ -108,7 +110,8 @@ class _Run:
 
     def _files(self) -> int:
         """Tell what leaks in all files, and return the exit code."""
-        if self._options.jobs > 1 and len(self._options.files) > 1:
+        options = self._options
+        if options.jobs > 1 and len(options.files) > 1 and options.json and options.save is None:
             return self._at_once()
         readable = [self._file(name) for name in self._options.files]
         if not all(readable):
@@ -126,13 +129,11 @@ class _Run:
         """Tell what leaks in one file; return whether it could be read."""
         try:
             with self._source(name) as source:
-                printer, listener = self._printer(name, source), self._listener(name)
-                for handful in handfuls(source):
-                    for item in listener.hear_together(handful):
+                printer = self._printer(name, source)
+                for items in self._heard(name, source):
+                    for item in items:
                         self._show(item, printer, name)
                     printer.flush()
-                for item in listener.close():
-                    self._show(item, printer, name)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -141,6 +142,38 @@ class _Run:
             return False
         printer.end()
         return True
+
+    def _heard(self, name: str, source: Readable) -> Iterator[Iterable[Item]]:
+        """Yield what leaks in one file, handful by handful; each is to be gone through before the next."""
+        if self._options.jobs > 1 and name != STDIN:
+            from mailtap.capture import shares  # noqa: PLC0415  # only when used
+
+            if shares.is_worth_it(name):
+                for heard in shares.hear(self._work(name)):
+                    if isinstance(source, Bar):
+                        source.reach(heard.at)
+                    yield heard.items
+                return
+        listener = self._listener(name)
+        for handful in handfuls(source):
+            yield listener.hear_together(handful)
+        yield listener.close()
+
+    def _work(self, name: str) -> Work:
+        """Return what each of several processes is to do with a file."""
+        from mailtap.capture.share import Work  # noqa: PLC0415  # only when used
+
+        options = self._options
+        return Work(
+            name,
+            0,
+            options.jobs,
+            logins=options.logins,
+            lines=options.json,
+            mask=options.mask,
+            guess=options.guess,
+            mails=self._keeper is not None,
+        )
 
     @contextmanager
     def _source(self, name: str) -> Iterator[Readable]:
@@ -182,7 +215,7 @@ class _Run:
             at_once=streaming,
             patient=not options.live,
             say=self._say if self._watched() and not streaming else None,
-            share=options.jobs,
+            share=options.beside,
         )
         guessing = GuessingPrinter(printer, manner)
         self._open.callback(guessing.close)
@@ -205,8 +238,15 @@ class _Run:
         keep = None if keeper is None else lambda mail: keeper.keep_mail(mail, _capture_name(name))
         return Listener(keep, logins_only=self._options.logins)
 
-    def _show(self, item: Leak | Note, printer: Printer, name: str) -> None:
-        """Print a leak or a note; keep an attachment."""
+    def _show(self, item: Item, printer: Printer, name: str) -> None:
+        """Print a leak or a note; keep a message or an attachment."""
+        if isinstance(item, str):
+            sys.stdout.write(item + "\n")
+            return
+        if isinstance(item, Mail):
+            if self._keeper is not None:
+                self._keeper.keep_mail(item, _capture_name(name))
+            return
         printer.show(item)
         if self._keeper is not None and isinstance(item, Leak):
             self._keeper.keep_attachment(item, _capture_name(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import BooleanOptionalAction
+from argparse import SUPPRESS, BooleanOptionalAction
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture.engine import Engine
@@ -77,8 +77,10 @@ def parser(say: Say) -> Parser:
         metavar="N",
         type=int,
         default=1,
-        help=say("with --json: read so many files at once; what is told stays the same"),
+        help=say("listen with so many processes at once; what is told stays the same"),
     )
+    # Of how many processes that listen at once this is one: they share the processors when they guess.
+    made.add_argument("--beside", type=int, default=1, help=SUPPRESS)
     made.add_argument("--mask", action="store_true", help=say("passwords, tokens and digests as stars"))
     made.add_argument(
         "--save",
@@ -98,7 +100,6 @@ def parser(say: Say) -> Parser:
 def problem(options: Namespace) -> str:
     """Return what is wrong with the arguments; empty where nothing is."""
     ports = options.port or ()
-    together = options.jobs > 1 and (not options.json or options.save is not None)
     wrong = (
         (options.live and options.files, N_("Give either files or --live, not both.")),
         (
@@ -109,11 +110,7 @@ def problem(options: Namespace) -> str:
             options.logins and options.save is not None,
             N_("--save keeps messages, which --logins passes over. Give one of the two."),
         ),
-        (options.jobs < 1, N_("--jobs is how many files to read at once: 1 or more.")),
-        (
-            together,
-            N_("--jobs reads several files at once: give it with --json, and without --save."),
-        ),
+        (options.jobs < 1, N_("--jobs is how many processes listen at once: 1 or more.")),
         (any(port not in _PORTS for port in ports), N_("--port is a TCP port: a number from 1 to 65535.")),
         (options.files.count(STDIN) > 1, N_("Standard input can be read once only.")),
     )

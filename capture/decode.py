@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mailtap.capture.files.pcapfile import LONGEST_PACKET, NANOSECONDS, Records
 from mailtap.capture.model import Note, Packet, Segment
 from mailtap.capture.wire.book import Book
+from mailtap.capture.wire.clock import Clock
 from mailtap.capture.wire.ends import turned
 from mailtap.capture.wire.link import ETHERTYPE_AT, IPV4, IPV6
 from mailtap.capture.wire.plain import (
@@ -40,7 +41,9 @@ class Decoder:
         strange: number of packets that were not at once seen to carry TCP.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Start with nothing to ignore; the clock says when an ignored packet's time is to be told."""
+        self._clock = clock or Clock()
         self.strange = 0
         self._ignored: set[bytes] = set()  # flows, as their addresses and ports stand in a packet
         self._book = Book()
@@ -57,7 +60,7 @@ class Decoder:
 
     def _of_packets(self, packets: Iterable[Packet | Note]) -> Iterator[Segment | Note]:
         """Yield what packets bring, one by one."""
-        new, ignored, places = tuple.__new__, self._ignored, ETHERTYPE_AT.get
+        new, ignored, clock, places = tuple.__new__, self._ignored, self._clock, ETHERTYPE_AT.get
         for packet in packets:
             if isinstance(packet, Note):
                 yield packet
@@ -84,6 +87,8 @@ class Decoder:
                 continue
             if ends in ignored:
                 if not flags & TURNS:
+                    if time_ns > clock.due_ns:
+                        yield _time(number, time_ns)
                     continue
                 self._heed(ends)
             # A NamedTuple's own constructor would cost as much as all of the above.
@@ -91,7 +96,7 @@ class Decoder:
 
     def _of_records(self, records: Records, ethertype_at: int) -> Iterator[Segment | Note]:
         """Yield the same of the records of a capture file, without making packets of them."""
-        new, ignored = tuple.__new__, self._ignored
+        new, ignored, clock = tuple.__new__, self._ignored, self._clock
         unpack, size, unit = (
             records.layout.record.unpack_from,
             records.layout.record.size,
@@ -121,11 +126,13 @@ class Decoder:
                     end = start + total if kind == IPV6 and first >> 4 == 6 else 0  # noqa: PLR2004
             except struct.error:
                 start = end = offset = protocol = 0
+            time_ns = seconds * NANOSECONDS + fraction * unit
             if 0 < end <= at and ends in ignored:
                 if not flags & TURNS:
+                    if time_ns > clock.due_ns:
+                        yield _time(number, time_ns)
                     continue
                 self._heed(ends)
-            time_ns = seconds * NANOSECONDS + fraction * unit
             start += offset >> 2 & 0x3C
             if protocol != TCP or not start <= end <= at or offset < LEAST_OFFSET:
                 packet = Packet(number, time_ns, records.link_type, data[begin:at], length)
@@ -152,3 +159,8 @@ class Decoder:
             if isinstance(item, Segment) and item.flags & TURNS:
                 self._heed(item.ends)
         return brought
+
+
+def _time(number: int, time_ns: int) -> Segment:
+    """Return what only tells that a packet came at that time."""
+    return Segment(number, time_ns, b"", 0, 0, 0, b"", 0)

@@ -157,6 +157,12 @@ class MessageSeen:
     limited: bool = False
     accepted: bool | None = None
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything of it is known: its content, or somebody's address (`<>` is nobody's)."""
+        addresses = self.recipients if self.sender is None else (self.sender, *self.recipients)
+        return self.content is not None or any(address.path.data for address in addresses)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerNameSeen:

@@ -51,8 +51,13 @@ def _passed_on(options: Namespace) -> list[str]:
         "--mask": options.mask,
         "--no-guess": not options.guess,
     }
-    # That others read files, too, tells each how many processors are its own.
-    values = {"--lang": options.lang, "--wordlist": options.wordlist, "--jobs": options.jobs}
+    files = min(options.jobs, len(options.files))
+    values = {
+        "--lang": options.lang,
+        "--wordlist": options.wordlist,
+        "--jobs": options.jobs // files,
+        "--beside": files,
+    }
     given = [flag for flag, wanted in flags.items() if wanted]
     return given + [f"{name}={value}" for name, value in values.items() if value is not None]
 

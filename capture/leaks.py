@@ -146,9 +146,9 @@ def _message(event: MessageSeen, locate: Locate, message: int) -> Iterator[Leak 
         )
     notes = list(contents.notes)
     if event.limited:
-        notes.append((N_("Message {number} was cut at this listener's size limit."), {"number": message}))
+        notes.append((N_("Message {message} was cut at this listener's size limit."), {"message": message}))
     elif not event.whole:
-        notes.append((N_("Message {number} is not whole."), {"number": message}))
+        notes.append((N_("Message {message} is not whole."), {"message": message}))
     for text, values in notes:
         yield _at(text, event.protocol, locate(event.content.spans), **values)
 

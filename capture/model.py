@@ -84,7 +84,8 @@ class Segment(NamedTuple):
     Attributes:
         packet: number of the packet it came in.
         time_ns: that packet's time.
-        ends: who sent it to whom: two addresses and two ports as they stand in the packet (`wire/ends.py`).
+        ends: who sent it to whom: two addresses and two ports as they stand in the packet (`wire/ends.py`);
+            empty where the segment is passed over, and only its time counts.
         sequence: sequence number of the first payload byte (of the SYN, where there is one).
         acknowledgment: next sequence number that the sender expects; means nothing without the ACK flag.
         flags: the TCP flag bits (0x01 FIN, 0x02 SYN, 0x04 RST, 0x10 ACK).
@@ -276,7 +277,7 @@ class Note:
 
     Attributes:
         text: an English sentence with `{name}` placeholders; it is also the key of its translation.
-        values: the placeholders' values.
+        values: the placeholders' values; `message` is the number of a message.
         protocol: where it belongs to one.
         flow: where it belongs to one.
         packets: numbers of the packets it speaks of, ascending; may be empty.

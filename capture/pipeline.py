@@ -12,13 +12,15 @@ from mailtap.capture.events import MessageSeen, ServerNameSeen
 from mailtap.capture.leaks import read_event
 from mailtap.capture.model import Chunk, Direction, Leak, Mail, Note, Packet
 from mailtap.capture.reassembly import Reassembler
+from mailtap.capture.wire.clock import Clock
 from mailtap.capture.wire.connection import Gathered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mailtap.capture.events import Event
-    from mailtap.capture.model import Flow
+    from mailtap.capture.model import Flow, Segment
+    from mailtap.capture.share import Share
     from mailtap.capture.wire.connection import Heard
 
 _BOTH = len(Direction)
@@ -31,12 +33,12 @@ class _Known(NamedTuple):
     """What is known and not told yet.
 
     Attributes:
-        moment: number of the packet that made it known.
+        moment: number of the packet that made it known, or a half less where only its time did.
         said: an event of a flow, or a note.
         ear: what heard the event.
     """
 
-    moment: int
+    moment: float
     said: Event | Note
     ear: Ear | None = None
 
@@ -47,6 +49,8 @@ class Listener:
     Attributes:
         flows: the flows in which mail was heard or expected and that have ended, in that order; the
             first 65,536 of them.
+        told_at: number of the packet that made known what was told last, or a half less where its time did.
+        told_of: number of the flow that it was heard in; 0 for a note.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Listener:
         *,
         logins_only: bool = False,
         most_held: int = _MOST_HELD,
+        share: Share | None = None,
     ) -> None:
         """Start listening.
 
@@ -62,6 +67,7 @@ class Listener:
             on_mail: called with each message, before its leaks are returned.
             logins_only: whether to pass over messages and the names of TLS servers.
             most_held: how many bytes of what is not complete may wait in all flows together.
+            share: which connections to hear; None for all of them.
         """
         self._on_mail = on_mail
         self._most_held = most_held
@@ -72,12 +78,28 @@ class Listener:
         self._messages = 0
         self._others = self._empty = 0
         self._excused = False  # whether the source itself said what is wrong
-        self._decoder = Decoder()
-        self._reassembler = Reassembler()
+        clock = Clock()
+        self._decoder = Decoder(clock)
+        self._share = share
+        self._reassembler = Reassembler(admits=self._admits, clock=clock)
         self._ears: dict[int, Ear] = {}
         self._together = False  # whether flows may be heard later than they speak
-        self._moment = 0  # number of the latest packet that was heard
+        self._moment: float = 0  # number of the latest packet that was heard
         self._known: list[_Known] = []
+        self.told_at: float = 0
+        self.told_of = 0
+
+    @property
+    def sums(self) -> silence.Sums:
+        """What was counted so far."""
+        return silence.Sums(
+            last=self._reassembler.packet,
+            strange=self._decoder.strange,
+            excused=self._excused,
+            others=self._others,
+            empty=self._empty,
+            crowded_out=self._reassembler.crowded_out,
+        )
 
     def feed(self, packet: Packet | Note) -> list[Leak | Note]:
         """Return what is known now that this packet was heard; a note, as a source gives, is passed on."""
@@ -107,16 +129,20 @@ class Listener:
 
     def close(self) -> list[Leak | Note]:
         """Return what is known now that the capture has ended."""
+        return [*self.end(), *silence.of_capture(self.sums)]
+
+    def end(self) -> Iterator[Leak | Note]:
+        """Yield what is known of the flows now that the capture has ended."""
         for heard in self._reassembler.close():
             self._take(heard)
-        strange = self._decoder.strange
-        last = silence.of_capture(
-            strange=None if self._reassembler.packet or (self._excused and not strange) else strange,
-            others=self._others,
-            empty=self._empty,
-            crowded_out=self._reassembler.crowded_out,
-        )
-        return [*self._tell(), *last]
+        yield from self._tell()
+
+    def _admits(self, segment: Segment) -> bool:
+        """Return whether to hear the connection that begins with this segment."""
+        if self._share is None or self._share.admits(segment):
+            return True
+        self._decoder.ignore(segment.ends)
+        return False
 
     def _take(self, heard: Heard | Gathered | Note) -> None:
         """Let a flow's ear hear, and keep what it understood."""
@@ -157,7 +183,7 @@ class Listener:
             self._decoder.ignore(ear.connection.ends)
             self._farewell(ear)
 
-    def _know(self, said: Event | Note, moment: int, ear: Ear | None = None) -> None:
+    def _know(self, said: Event | Note, moment: float, ear: Ear | None = None) -> None:
         """Keep what is known until it is told."""
         self._known.append(_Known(moment, said, ear))
         if ear is not None:
@@ -167,7 +193,8 @@ class Listener:
         """Yield what is known, in the order in which it became known, and forget it."""
         known, self._known = self._known, []
         known.sort(key=itemgetter(0))
-        for _, said, ear in known:
+        for moment, said, ear in known:
+            self.told_at, self.told_of = moment, 0
             if isinstance(said, Note):
                 yield said
             elif ear is not None:
@@ -175,8 +202,9 @@ class Listener:
 
     def _leaks(self, event: Event, ear: Ear) -> Iterator[Leak | Note]:
         """Yield what an event leaks."""
+        self.told_of = ear.connection.number
         if isinstance(event, MessageSeen):
-            self._messages += 1
+            self._messages += event.is_heard
             self._hand_out(event)
         if not (self._logins_only and isinstance(event, MessageSeen | ServerNameSeen)):
             yield from read_event(event, ear.index.locate, self._messages)

@@ -101,7 +101,11 @@ class Bar(Gauge):
         """Read from the file, and show how far it is."""
         data = self._file.read(size)
         self._read += len(data)
-        if (self._read - self._shown) * _STEPS >= self._size:
-            self._shown = self._read
-            self.show(self._read)
+        self.reach(self._read)
         return data
+
+    def reach(self, at: int) -> None:
+        """Show how far it is, where that is a step further than what was shown."""
+        if (at - self._shown) * _STEPS >= self._size:
+            self._shown = at
+            self.show(at)

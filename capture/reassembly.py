@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Note
+from mailtap.capture.wire.clock import Clock
 from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Gathered, Heard
 from mailtap.capture.wire.ends import turned
 from mailtap.capture.wire.half import HALF_CIRCLE, MASK, Half
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from mailtap.capture.model import Segment
 
@@ -25,6 +26,7 @@ _MOST_CLOSED = 4096
 _MOST_BYTES = 32 << 20
 _STALE = 1 << 20  # how far behind the end of a closed connection a segment may be a repetition
 _IDLE_NS = 30 * 60 * 1_000_000_000  # IMAP servers wait so long (RFC 9051, section 5.4), all others less
+_HALF = 0.5  # what time alone makes known stands between two packets
 _LOOKED_AT = 64  # connections that may be looked at for each packet, in search of silent ones
 _SILENT = N_("Nothing came for half an hour after packet {packet}: this connection was taken as ended.")
 
@@ -37,21 +39,33 @@ class Reassembler:
     Attributes:
         count: number of connections that began.
         crowded_out: number of connections ended early because too many were open.
-        packet: number of the packet that is being heard, where what comes of it is not just its own bytes; 0
-            before the first TCP segment.
+        packet: number of the packet that is being heard, where what comes of it is not just its own bytes, or
+            a half less where only its time counts; 0 before the first TCP segment.
     """
 
-    def __init__(self, *, most_open: int = _MOST_OPEN, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        most_open: int = _MOST_OPEN,
+        most_bytes: int = _MOST_BYTES,
+        admits: Callable[[Segment], bool] = lambda _: True,
+        clock: Clock | None = None,
+    ) -> None:
         """Start with no connection.
 
         Args:
             most_open: how many connections may be open; the longest silent ones are ended first.
             most_bytes: how many bytes may wait in all of them; the longest waiting are given up first.
+            admits: says of the first segment of a connection whether that is to be heard at all.
+            clock: is told when something will have waited too long.
         """
+        self._clock = clock or Clock()
+        self._clock.due_ns = 0
+        self._admits = admits
         self._most_bytes = most_bytes
         self.count = 0
         self.crowded_out = 0
-        self.packet = 0
+        self.packet: float = 0
         self._most_open = most_open
         self._entries: dict[bytes, Entry] = {}
         self._open: dict[int, Connection] = {}
@@ -59,7 +73,7 @@ class Reassembler:
         self._waiting: OrderedDict[int, Connection] = OrderedDict()
         self._gathering: dict[int, Connection] = {}
         self._buffered = 0
-        self._wake_ns = self._sweep_ns = 0
+        self._sweep_ns = 0
         self._swept = 0  # packet at which silent connections were last looked for
 
     @property
@@ -77,14 +91,14 @@ class Reassembler:
         What a connection that gathers says comes together, when it is no longer just its next bytes, or at
         the end of the segments: only the order within each connection is kept.
         """
-        new, known, gathering = tuple.__new__, self._entries.get, self._gathering
+        new, known, gathering, clock = tuple.__new__, self._entries.get, self._gathering, self._clock
         for segment in segments:
             if isinstance(segment, Note):
                 yield segment
                 continue
             number, time_ns, ends, sequence, acknowledgment, flags, payload, cut = segment
             entry = known(ends)
-            if entry is None or flags & _TURNS or time_ns > self._wake_ns:
+            if entry is None or flags & _TURNS or time_ns > clock.due_ns:
                 yield from self._pass_on(segment, entry)
                 continue
             connection, half, peer = entry
@@ -141,21 +155,26 @@ class Reassembler:
         """
         if entry is not None and entry[0].number in self._gathering:
             yield self._gathering.pop(entry[0].number).gathered()
-        for heard in self._slowly(segment, entry):
-            if heard[0].number in self._gathering:  # another, which has been silent too long
-                yield self._gathering.pop(heard[0].number).gathered()
-            yield heard
-
-    def _slowly(self, segment: Segment, entry: Entry | None) -> list[Heard]:
-        """Return the same, as if nothing had been gathered."""
-        out: list[Heard] = []
-        self.packet = segment.packet
-        if segment.time_ns > self._wake_ns:
+        if segment.time_ns > self._clock.due_ns:
+            self.packet = segment.packet - _HALF
             if entry is not None:
                 entry[0].last_packet = segment.packet  # it is not silent, however long it was
-            self._wake(segment, out)
+            for heard in self._wake(segment):
+                if heard[0].number in self._gathering:
+                    yield self._gathering.pop(heard[0].number).gathered()
+                yield heard
+        if segment.ends:
+            self.packet = segment.packet
+            for heard in self._slowly(segment, entry):
+                if heard[0].number in self._gathering:  # another, which was crowded out
+                    yield self._gathering.pop(heard[0].number).gathered()
+                yield heard
+
+    def _slowly(self, segment: Segment, entry: Entry | None) -> list[Heard]:
+        """Return the same, as if nothing had been gathered, and nobody waited too long."""
+        out: list[Heard] = []
         if entry is None or _begins_anew(segment, *entry):
-            if segment.flags & RST:
+            if segment.flags & RST or not self._admits(segment):
                 return out
             entry = self._begin(segment, entry, out)
         connection, half, peer = entry
@@ -196,22 +215,24 @@ class Reassembler:
             self._waiting.pop(connection.number, None)
         elif connection.number not in self._waiting:
             self._waiting[connection.number] = connection
-            self._wake_ns = min(self._wake_ns, connection.since_ns + PATIENCE_NS)
+            self._clock.due_ns = min(self._clock.due_ns, connection.since_ns + PATIENCE_NS)
 
-    def _wake(self, segment: Segment, out: list[Heard]) -> None:
-        """Let connections pass on what has been waiting too long, those first that began first."""
+    def _wake(self, segment: Segment) -> list[Heard]:
+        """Return what has been waiting too long, and the ends of silent connections, the oldest first."""
+        out: list[Heard] = []
         if segment.time_ns > self._sweep_ns:
             self._sweep(segment, out)
+        self._clock.due_ns = self._sweep_ns
         while self._waiting:
             connection = next(iter(self._waiting.values()))
             due = connection.since_ns + PATIENCE_NS
             if due >= segment.time_ns:
-                self._wake_ns = min(due, self._sweep_ns)
-                return
+                self._clock.due_ns = min(due, self._sweep_ns)
+                break
             self._waiting.popitem(last=False)
             connection.lose_patience(out)
             self._count_bytes(connection)
-        self._wake_ns = self._sweep_ns
+        return sorted(out, key=lambda heard: heard[0].number)
 
     def _sweep(self, segment: Segment, out: list[Heard]) -> None:
         """End what has been silent since the last sweep, which was half an hour ago at least.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mailtap.capture.model import Flow, Gap, Protocol
     from mailtap.capture.wire.connection import Connection
@@ -124,27 +124,53 @@ def of_surfeit(flow: Flow, protocol: Protocol | None, packet: int) -> Note:
     )
 
 
-def of_capture(*, strange: int | None, others: int, empty: int, crowded_out: int) -> Iterator[Note]:
-    """Yield what is to be said of a whole capture.
+class Sums(NamedTuple):
+    """What is counted in a whole capture.
 
-    Args:
-        strange: where no packet carried TCP, the number of packets; None where one did, or where it has
-            been said why there are none.
+    Attributes:
+        last: number of the latest packet in which more than the next bytes of a connection was heard; 0 where
+            no packet carried TCP.
+        strange: number of packets that were not at once seen to carry it.
+        excused: whether it has been said why there are no packets.
         others: number of connections that carried no mail protocol.
         empty: number of connections to mail ports that carried no byte.
         crowded_out: number of connections that ended because too many were open.
     """
-    if strange == 0:
+
+    last: float
+    strange: int
+    excused: bool
+    others: int
+    empty: int
+    crowded_out: int
+
+
+def together(shares: Sequence[Sums]) -> Sums:
+    """Return the sums of a capture whose connections were shared out, its packets not."""
+    return Sums(
+        last=max(each.last for each in shares),
+        strange=max(each.strange for each in shares),
+        excused=any(each.excused for each in shares),
+        others=sum(each.others for each in shares),
+        empty=sum(each.empty for each in shares),
+        crowded_out=sum(each.crowded_out for each in shares),
+    )
+
+
+def of_capture(sums: Sums) -> Iterator[Note]:
+    """Yield what is to be said of a whole capture."""
+    if sums.strange and not sums.last:
+        yield Note(text=_NO_TCP, values=(("packets", sums.strange),))
+    elif not (sums.last or sums.excused):
         yield Note(text=_NO_PACKETS)
-    elif strange:
-        yield Note(text=_NO_TCP, values=(("packets", strange),))
-    if others:
-        yield Note(text=_NO_MAIL_ONCE if others == 1 else _NO_MAIL, values=(("count", others),))
-    if empty:
+    if sums.others:
+        text = _NO_MAIL_ONCE if sums.others == 1 else _NO_MAIL
+        yield Note(text=text, values=(("count", sums.others),))
+    if sums.empty:
         text = N_("{count:,} connections to mail ports carried no data.")
-        if empty == 1:
+        if sums.empty == 1:
             text = N_("One connection to a mail port carried no data.")
-        yield Note(text=text, values=(("count", empty),))
-    if crowded_out:
+        yield Note(text=text, values=(("count", sums.empty),))
+    if sums.crowded_out:
         text = N_("Too many connections were open at once; {count:,} silent ones were given up.")
-        yield Note(text=text, values=(("count", crowded_out),))
+        yield Note(text=text, values=(("count", sums.crowded_out),))

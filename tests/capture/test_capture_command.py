@@ -256,7 +256,6 @@ def test_why_nothing_was_heard_stands_below_the_table_and_aside(tmp_path: Path) 
         pytest.param(["--live", "x.pcap"], "not both", id="live and files"),
         pytest.param(["-", "-"], "once only", id="standard input twice"),
         pytest.param(["--save", "x", "--logins", "x.pcap"], "one of the two", id="save and logins only"),
-        pytest.param(["--jobs", "2", "x.pcap", "y.pcap"], "give it with --json", id="jobs without lines"),
         pytest.param(["--jobs", "0", "--json", "x.pcap"], "1 or more", id="no jobs"),
         pytest.param(["--jobs", "-1", "x.pcap"], "1 or more", id="fewer than no jobs"),
         pytest.param(["--live", "--port", "0"], "from 1 to 65535", id="port 0"),

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dialogue
 import pytest
 import wire
+from crowds import crowd
 from features import FEATURES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import background, sessions
-from bench import wire as road
 from mailtap.capture.evidence import ByteIndex
 from mailtap.capture.files import bytestream
 from mailtap.capture.model import Chunk, Direction, Endpoint, Leak, Note, Packet
@@ -66,34 +64,6 @@ def test_every_feature_in_one_file(write: object, read_size: int, monkeypatch: p
     ethernet = [each for feature in FEATURES for each in feature.packets() if each.link_type == wire.ETHERNET]
     file = write(wire.renumber(ethernet))
     assert together(handfuls(io.BytesIO(file))) == list(listen(read(io.BytesIO(file))))
-
-
-def crowd(seed: int, *, disturbed: bool = True) -> list[Packet]:
-    """Return many sessions and other connections at once; some lose packets, repeat them or mix them up."""
-    chance = random.Random(seed)
-    frames: list[list[bytes]] = []
-    for number in range(12):
-        ends = road.Ends("10.0.0.9", 20_000 + number, "192.0.2.25", 0)
-        if number % 4 == 0:
-            noise = background.write(chance)
-            turns, port = noise.turns, noise.port
-        else:
-            session = sessions.write(number, chance)
-            turns, port = session.turns, session.port
-        segments = road.segments(turns, chance, chance.choice((40, 300, 1460)))
-        if disturbed and number % 3:
-            segments = road.disturbed(segments, chance)
-        if disturbed and number % 5 == 2:
-            del segments[chance.randrange(len(segments))]
-        frames.append(list(road.frames(segments, ends._replace(server_port=port))))
-    packets: list[Packet] = []
-    while frames:
-        flow = chance.choice(frames)
-        data = flow.pop(0)
-        packets.append(Packet(0, 0, wire.ETHERNET, data, len(data)))
-        if not flow:
-            frames.remove(flow)
-    return wire.renumber(packets)
 
 
 @given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(1, 400), min_size=1, max_size=4))
