@@ -29,6 +29,7 @@ class Section(NamedTuple):
 
 SECTIONS = {
     "captures": Section("bench.race", "capture files: Mailtap and what a user would pick instead"),
+    "jobs": Section("bench.jobs", "a capture file: one process, several, and tshark"),
     "live": Section("bench.live", "live: each engine under load, with tcpdump beside them (Linux)"),
     "servers": Section("bench.servers", "the toy servers: a crowd at once"),
     "lessons": Section("bench.lessons", "the lessons as whole processes"),

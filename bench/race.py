@@ -12,6 +12,7 @@ from bench import captures, chart, page, processes, wire
 from bench.rivals import RIVALS, Found, Rival
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bench.captures import Capture
@@ -70,11 +71,11 @@ def measure(settings: Settings) -> str:
     return "\n\n".join(parts)
 
 
-def race(capture: Capture, settings: Settings) -> list[Result]:
+def race(capture: Capture, settings: Settings, rivals: Sequence[Rival] = RIVALS) -> list[Result]:
     """Let all programs read a capture, in turn, as often as there are rounds."""
     runners = [
         rival
-        for rival in RIVALS
+        for rival in rivals
         if rival.installed and (rival.largest is None or capture.megabytes <= rival.largest)
     ]
     costs: dict[str, list[Cost]] = {rival.name: [] for rival in runners}
@@ -136,8 +137,8 @@ def _report(title: str, capture: Capture, results: list[Result]) -> str:
             f"{result.ratio:.2f}",
             f"{size / _MEGABYTE / result.seconds:,.0f}",
             f"{result.memory / _MEGABYTE:,.0f} MB",
-            _share(result.found.logins, logins),
-            _share(result.found.messages, messages),
+            share(result.found.logins, logins),
+            share(result.found.messages, messages),
             str(result.found.wrong),
             result.rival.remark,
         )
@@ -146,7 +147,8 @@ def _report(title: str, capture: Capture, results: list[Result]) -> str:
     return f"### {title}\n\n{page.table(heads, rows)}"
 
 
-def _share(found: int | None, there: int) -> str:
+def share(found: int | None, there: int) -> str:
+    """Return how much was found, as text; nothing where it was not looked for."""
     return "" if found is None else f"{found:,} ({100 * found // max(there, 1)} %)"
 
 

@@ -141,6 +141,7 @@ def _words(answers: Iterable[Path], pattern: re.Pattern[bytes]) -> set[str]:
 # --- the table -----------------------------------------------------------------------------------------
 
 LOGINS, DECODED = "mailtap, logins only", "mailtap, everything decoded"
+CREDENTIALS, FIELDS = "tshark -z credentials", "tshark -T fields"
 _MAILTAP = (str(_BIN / "mailtap"), "capture", "--json", "--no-guess")
 _FIELDS = (
     "pop.request.command", "pop.request.parameter", "smtp.auth.username", "smtp.auth.password",
@@ -151,13 +152,13 @@ RIVALS = (
     Rival(name=LOGINS, command=(*_MAILTAP, "--logins", "{file}"), count=exactly_logins),
     Rival(name=DECODED, command=(*_MAILTAP, "{file}"), count=exactly),
     Rival(
-        name="tshark -z credentials",
+        name=CREDENTIALS,
         command=("tshark", "-q", "-r", "{file}", "-z", "credentials"),
         count=by_name,
         remark="user names only, no passwords",
     ),
     Rival(
-        name="tshark -T fields",
+        name=FIELDS,
         command=(
             "tshark",
             "-r",
@@ -195,3 +196,14 @@ RIVALS = (
     ),
 )
 """What is measured, the first one against all others."""
+
+
+def sharing(jobs: int) -> tuple[Rival, Rival]:
+    """Return Mailtap with so many processes: logins only, and everything decoded."""
+    command = (*_MAILTAP, "--jobs", str(jobs))
+    return (
+        Rival(
+            name=f"{LOGINS}, --jobs {jobs}", command=(*command, "--logins", "{file}"), count=exactly_logins
+        ),
+        Rival(name=f"{DECODED}, --jobs {jobs}", command=(*command, "{file}"), count=exactly),
+    )
