@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mailtap.capture.model import Chunk, Direction, Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mailtap.capture.model import Flow, Gap, Span
 
@@ -23,43 +23,55 @@ class ByteIndex:
     Only the latest 65,536 chunks are remembered: far more than any message needs.
     """
 
-    __slots__ = ("_packets", "_read", "_starts", "_times")
+    __slots__ = ("_packets", "_read", "_starts", "_times", "_turns")
 
     def __init__(self) -> None:
         self._read = 0  # where the chunk stands that was read last
         self._starts = array("Q")
         self._packets = array("Q")
         self._times = array("q")
+        self._turns: dict[int, float] = {}  # by where a chunk starts, where it is not the packet's number
 
     def add(self, item: Chunk | Gap) -> None:
         """Remember where a chunk came from, or that a gap came from nowhere."""
-        offset, _, packet, time_ns = item
+        offset, _, packet, time_ns, turn = item
         self._starts.append(offset)
         self._packets.append(packet if isinstance(item, Chunk) else _NO_PACKET)
         self._times.append(time_ns)
+        if turn:
+            self._turns[offset] = turn
         if len(self._starts) > _MOST:
             self._forget()
 
-    def extend(self, offsets: Iterable[int], packets: Iterable[int], times: Iterable[int]) -> None:
+    def extend(
+        self,
+        offsets: Sequence[int],
+        packets: Iterable[int],
+        times: Iterable[int],
+        turns: Iterable[float] = (),
+    ) -> None:
         """Remember where several chunks came from, in the columns of which they consist."""
         self._starts.extend(offsets)
         self._packets.extend(packets)
         self._times.extend(times)
+        if any(turns):
+            self._turns.update((at, turn) for at, turn in zip(offsets, turns, strict=True) if turn)
         if len(self._starts) > _MOST:
             self._forget()
 
     def _forget(self) -> None:
         for column in (self._starts, self._packets, self._times):
             del column[: -_MOST // 2]
+        self._turns = {start: turn for start, turn in self._turns.items() if start >= self._starts[0]}
         self._read = 0
 
-    def packet_read(self, offset: int) -> int:
-        """Return the same as `packet_at`, for whoever asks for ever greater offsets."""
+    def turn_at(self, offset: int) -> float:
+        """Return the turn of the byte there (`Chunk.turn`), for whoever asks for ever greater offsets."""
         at = bisect_right(self._starts, offset, self._read) - 1
         if at < 0:
             return self.packet_at(offset)
         self._read = at
-        return self._packets[at]
+        return self._packets[at] if not self._turns else self._turns.get(self._starts[at], self._packets[at])
 
     def packet_at(self, offset: int) -> int:
         """Return the number of the packet that brought the byte there; 0 where that is not known."""

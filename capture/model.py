@@ -111,12 +111,15 @@ class Chunk(NamedTuple):
         data: the bytes, never empty.
         packet: number of the packet that brought them.
         time_ns: that packet's time.
+        turn: where that number does not tell when they were said among what both sides said, because the
+            capture mixed packets up: one that does. Else 0.
     """
 
     offset: int
     data: bytes
     packet: int
     time_ns: int
+    turn: float = 0
 
 
 class Gap(NamedTuple):
@@ -127,12 +130,14 @@ class Gap(NamedTuple):
         length: number of bytes missing.
         packet: number of the packet that showed the hole.
         time_ns: that packet's time.
+        turn: as that of a chunk.
     """
 
     offset: int
     length: int
     packet: int
     time_ns: int
+    turn: float = 0
 
 
 class Span(NamedTuple):

@@ -121,7 +121,7 @@ class Reassembler:
             if not payload:
                 continue
             offset, size = half.next, len(payload)
-            chunk = new(Chunk, (offset, payload, number, time_ns))
+            chunk = new(Chunk, (offset, payload, number, time_ns, 0))
             half.sequence, half.next = sequence + size & MASK, offset + size
             if connection.gathers:
                 if not half.gathered:
@@ -178,6 +178,8 @@ class Reassembler:
                 return out
             entry = self._begin(segment, entry, out)
         connection, half, peer = entry
+        if connection.calm:  # then all that came so far was passed on
+            connection.turn = connection.last_packet
         connection.last_packet = segment.packet
         if connection.muted:
             half.ended = half.ended or bool(segment.flags & FIN)

@@ -134,7 +134,7 @@ class Dialogue:
             if waiting.pending > PENDING_LIMIT:
                 other.abandon()
         if talk.client.hole is not None and not talk.client.ahead(1):
-            talk.lose_count(talk.client.hole.packet)  # the capture began late, or lost the first command
+            talk.lose_count(talk.client.hole_turn)  # the capture began late, or lost the first command
             talk.client.cross_hole()
         if talk.client.reached == 0 and not proxied.pass_over(talk.client):
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Generator
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from mailtap.capture.model import Chunk, Direction, Gap, Span
 
@@ -28,6 +28,9 @@ LINE_LIMIT = 65_536
 """Longest line kept, in bytes: several times what RFC 4954, section 4 asks for SASL (12,288)."""
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Longest message kept, in bytes."""
+
+NEVER: Final = 1 << 63
+"""Beyond the turn of anything."""
 
 TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
 """How a TLS handshake begins (RFC 8446, section 5.1); no mail command does."""
@@ -47,14 +50,14 @@ class Line(NamedTuple):
     Attributes:
         text: the line without its end; empty where the line was longer than `LINE_LIMIT`.
         span: its bytes in the stream, line end included.
-        packet: number of the packet that brought its last byte.
+        turn: of its last byte: the packet's number as a rule (`Chunk.turn`).
         strict: whether it ended in CR LF and not in a bare LF.
         overlong: whether it was longer than `LINE_LIMIT`.
     """
 
     text: bytes
     span: Span
-    packet: int
+    turn: float
     strict: bool
     overlong: bool = False
 
@@ -148,6 +151,11 @@ class Stream:
         """Whether no byte will ever follow those that are there: the end, or a hole."""
         return self.closed or self.hole is not None
 
+    @property
+    def hole_turn(self) -> float:
+        """When the hole was come to (`Chunk.turn`); beyond all turns where there is none."""
+        return NEVER if self.hole is None else self.hole.turn or self.hole.packet
+
     def push(self, item: Chunk | Gap) -> bool:
         """Take the next bytes, or the news that some are missing; return whether a read may go on now."""
         if self.hole is not None or self._abandoned or isinstance(item, Gap):
@@ -162,8 +170,8 @@ class Stream:
 
     def take_in(self, chunks: Sequence[Chunk]) -> bool:
         """Take the next bytes, in several chunks; return whether a read may go on now."""
-        offsets, pieces, packets, times = zip(*chunks, strict=True)
-        self.index.extend(offsets, packets, times)
+        offsets, pieces, packets, times, turns = zip(*chunks, strict=True)
+        self.index.extend(offsets, packets, times, turns)
         if self.hole is not None or self._abandoned:
             for chunk in chunks:
                 self.push(chunk)
@@ -232,10 +240,10 @@ class Stream:
         start = self._offset
         stop = self._offset = start + end
         self.reached = max(self.reached, stop)
-        packet = self.index.packet_read(stop - 1)
+        turn = self.index.turn_at(stop - 1)
         strict = text[-2:] == b"\r\n"
         span = _new(Span, (self.direction, start, stop))
-        return _new(Line, (text[:-2] if strict else text[:-1], span, packet, strict, False))
+        return _new(Line, (text[:-2] if strict else text[:-1], span, turn, strict, False))
 
     def line(self) -> Reading[Line | None]:
         """Read one line; None where a hole or the end comes before its end.
@@ -257,13 +265,13 @@ class Stream:
                 self.take(len(self._data))
             scanned = len(self._data)
             yield self._until(LINE_LIMIT + 1, b"\n")
-        packet = self.index.packet_read(self._offset + found)
+        turn = self.index.turn_at(self._offset + found)
         text = self.take(found + 1)
         strict = text.endswith(b"\r\n")
         overlong = overlong or len(text) > LINE_LIMIT
         text = b"" if overlong else text[:-2] if strict else text.removesuffix(b"\n")
         span = _new(Span, (self.direction, start, self._offset))
-        return _new(Line, (text, span, packet, strict, overlong))
+        return _new(Line, (text, span, turn, strict, overlong))
 
     def body(self, *, strict: bool) -> Reading[Block]:
         """Read lines up to a lone dot, and undo dot-stuffing (RFC 5321, section 4.5.2; RFC 1939, section 3).
@@ -328,8 +336,8 @@ class Stream:
         self.reached = max(self.reached, self._offset + count)
         return bytes(self._data[:count])
 
-    def peek_line(self) -> Reading[tuple[bytes, int] | None]:
-        """Return the next line's first bytes and its packet without reading it; None as `line` does."""
+    def peek_line(self) -> Reading[tuple[bytes, float] | None]:
+        """Return the next line's first bytes and its turn without reading it; None as `line` does."""
         scanned = 0
         while (found := self._data.find(b"\n", scanned)) < 0:
             if self.stopped or len(self._data) > LINE_LIMIT:
@@ -337,24 +345,31 @@ class Stream:
             scanned = len(self._data)
             yield self._until(LINE_LIMIT + 1, b"\n")
         self.reached = max(self.reached, self._offset + found + 1)
-        return bytes(self._data[: min(found, 128)]), self.index.packet_read(self._offset + found)
+        return bytes(self._data[: min(found, 128)]), self.index.turn_at(self._offset + found)
 
-    def resume(self, start: re.Pattern[bytes]) -> Reading[int]:
+    def next_turn(self) -> Reading[float]:
+        """Return when the next line came, or what is there of it, or the hole in its place."""
+        ahead = yield from self.peek_line()
+        if ahead is not None:
+            return ahead[1]
+        return self.index.turn_at(self._offset) if self._data else self.hole_turn
+
+    def resume(self, start: re.Pattern[bytes]) -> Reading[float]:
         """Go on behind a hole: at the first line if it matches `start` or is TLS, else at the next line.
 
         Returns:
-            Number of the packet that showed the hole; of several in a row, the last.
+            The turn of the hole; of several in a row, the last.
         """
-        packet = 0
+        turn: float = 0
         while self.hole is not None:
-            packet = self.hole.packet
+            turn = self.hole_turn
             self.cross_hole()
             if TLS_RECORD.match((yield from self.peek(3))):
                 break
             ahead = yield from self.peek_line()
             if ahead is None or not start.match(ahead[0]):
                 yield from self.line()
-        return packet
+        return turn
 
     def drain(self) -> bytes:
         """Read all that is there, for a parser that says itself how far it needed the stream."""

@@ -26,6 +26,8 @@ _LISTING = frozenset(
     {(b"CAPA", False), (b"LIST", False), (b"UIDL", False), (b"LANG", False), (b"AUTH", False)}
 )
 
+_LONG = frozenset({b"RETR", b"TOP", *(verb for verb, _ in _LISTING)})
+
 
 def converse(talk: Talk) -> Reading[None]:
     """Listen to one connection from its greeting to its end, or to the TLS in it."""
@@ -73,6 +75,8 @@ class _Session:
             yield from sasl.exchange(self.talk, Protocol.POP3, begun, self._sasl_answer)
             return False
         reply = self.talk.answer_now() or (yield from self.talk.answer(line))
+        if reply is not None and verb not in _LONG and (yield from self.talk.doubts(line, reply)):
+            reply = None
         accepted = _verdict(reply)
         if verb == b"USER":
             self.user, self.user_accepted = _argument(line, verb, argument), accepted
@@ -133,7 +137,7 @@ class _Session:
 
     def _sasl_answer(self, line: Line) -> Reading[sasl.Answer]:
         reply = self.talk.answer_now() or (yield from self.talk.answer(line))
-        if reply is None:
+        if reply is None or (yield from self.talk.doubts(line, reply)):
             return sasl.UNSEEN
         if reply.text.startswith(b"+ ") or reply.text == b"+":
             return sasl.Answer(Heard(reply.text[2:], (reply.part(min(2, len(reply.text))),)), None)

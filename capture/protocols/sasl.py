@@ -128,7 +128,7 @@ _MOST_TEXTS = 100  # of either side that are kept: no mechanism has so many step
 MISSHAPEN = N_("A login response that is not of its mechanism's shape was skipped.")
 
 
-def _is_base64(ahead: tuple[bytes, int] | None) -> bool:
+def _is_base64(ahead: tuple[bytes, float] | None) -> bool:
     """Tell whether a line looks like a response and not like a command."""
     return ahead is not None and _BASE64.match(ahead[0]) is not None and not _COMMAND.match(ahead[0])
 

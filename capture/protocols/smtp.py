@@ -158,7 +158,8 @@ class _Session:
     def answer(self, command: Line) -> Reading[Reply | None]:
         """Read the server's reply to a command; None where it was not seen whole."""
         line = self.talk.answer_now() or (yield from self.talk.answer(command))
-        return (yield from self.reply(line)) if line is None or line.text[3:4] == b"-" else Reply(line)
+        reply = (yield from self.reply(line)) if line is None or line.text[3:4] == b"-" else Reply(line)
+        return None if reply is None or (yield from self.talk.doubts(command, reply.line)) else reply
 
     def reply(self, line: Line | None) -> Reading[Reply | None]:
         """Read the rest of a reply (RFC 5321, section 4.2): lines go on while a hyphen follows the code."""

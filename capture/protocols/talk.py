@@ -1,8 +1,8 @@
 """Two streams that answer each other, and what was heard so far: all that a parser works on.
 
 The parsers are lock-step: they read a client command, then the server's reply to it. That pairs
-pipelined commands with their replies exactly. A hole loses the count; then the packet numbers tell
-which replies are too old to belong to the next command.
+pipelined commands with their replies exactly. A hole loses the count; then the turns of lines (as a rule,
+their packets' numbers) tell which replies are too old to belong to the next command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mailtap.capture.events import Event, Malformed
 from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Protocol
-from mailtap.capture.protocols.lines import TLS_RECORD, Line, Reading, Stream
+from mailtap.capture.protocols.lines import NEVER, TLS_RECORD, Line, Reading, Stream
 
 if TYPE_CHECKING:
     from mailtap.capture.evidence import ByteIndex
@@ -36,6 +36,8 @@ class Talk:
 
     __slots__ = (
         "_lost_at",
+        "_regained",
+        "_was_lost",
         "client",
         "client_holes",
         "events",
@@ -57,7 +59,9 @@ class Talk:
         self.client_holes = 0
         self.server_holes = 0
         self.kept = 0
-        self._lost_at: int | None = None
+        self._lost_at: float | None = None
+        self._was_lost = False
+        self._regained: Line | None = None
 
     def stream(self, direction: Direction) -> Stream:
         """Return the stream of one direction."""
@@ -74,9 +78,10 @@ class Talk:
         self.events, self.reached = [], []
         return events, reached
 
-    def lose_count(self, packet: int) -> None:
-        """Say that commands sent before `packet` cannot be paired with replies any more."""
-        self._lost_at = max(packet, self._lost_at or 0)
+    def lose_count(self, turn: float) -> None:
+        """Say that commands sent before `turn` cannot be paired with replies any more."""
+        self._lost_at = max(turn, self._lost_at or 0)
+        self._was_lost = True
 
     def command_now(self) -> Line | None:
         """Read the client's next command line if all of it is here, and no TLS; None where it is not."""
@@ -123,20 +128,20 @@ class Talk:
         return line
 
     def catch_up(self, command: Line) -> Reading[bytes]:
-        """Where the count was lost, drop the replies that are too old to belong to `command`.
+        """Where the count was ever lost, drop the replies that are too old to belong to `command`.
 
         Returns:
             The last line that was dropped.
         """
-        last = b""
-        if self._lost_at is not None and command.packet >= self._lost_at:
-            self._lost_at = None
-            last = yield from self._drop_replies(command.packet)
-        return last
+        if not self._was_lost or (self._lost_at is not None and command.turn < self._lost_at):
+            return b""
+        if self._lost_at is not None:
+            self._lost_at, self._regained = None, command
+        return (yield from self._drop_replies(command.turn))
 
     def answer_now(self) -> Line | None:
-        """Read the first line of the next reply if all of it is here and the count is not lost; else None."""
-        return self.server.line_now() if self._lost_at is None else None
+        """Read the first line of the next reply if all of it is here, and the count was never lost."""
+        return None if self._was_lost else self.server.line_now()
 
     def answer(self, command: Line) -> Reading[Line | None]:
         """Read the first line of the server's reply to `command`; None where it was not seen."""
@@ -149,19 +154,36 @@ class Talk:
                 return line
             yield from self._cross_server_hole()
 
-    def _drop_replies(self, packet: int) -> Reading[bytes]:
-        """Drop the server's lines that came before `packet`; return the last of them."""
+    def doubts(self, command: Line, reply: Line) -> Reading[bool]:
+        """Tell whether a reply, read to its last line, may be that to a command that the capture lacks.
+
+        So it may behind a hole, if the client went on without waiting for it, or the server replied once more
+        before the client went on. Then the count is still lost.
+        """
+        if self._regained is not command:
+            return False
+        self._regained = None
+        until = yield from self.client.next_turn()
+        another = yield from self.server.next_turn()
+        if reply.turn < until and (until < another or another == NEVER):
+            return False
+        if until != NEVER:
+            self.lose_count(until)
+        return True
+
+    def _drop_replies(self, turn: float) -> Reading[bytes]:
+        """Drop the server's lines that came before `turn`; return the last of them."""
         last = b""
         while True:
             ahead = yield from self.server.peek_line()
-            if ahead is not None and ahead[1] > packet:
+            if ahead is not None and ahead[1] > turn:
                 return last
             line = yield from self.server.line()
             if line is not None:
                 last = line.text
-            elif self.server.hole is None or self.server.hole.packet > packet:
+            elif self.server.hole_turn > turn:
                 return last
-            elif (later := (yield from self.server.resume(REPLY_START))) > packet:
+            elif (later := (yield from self.server.resume(REPLY_START))) > turn:
                 self.lose_count(later)
                 return last
 

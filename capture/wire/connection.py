@@ -50,6 +50,7 @@ _MOST_EARLY = 2048
 _START_PATIENCE = 12  # segments to wait for a SYN that the capture may have mixed up
 _CONFLICT = N_("Packet {packet} repeats bytes with another content; the first copy counts.")
 _FULL = N_("By packet {packet} too much had come out of order to wait any longer for what was missing.")
+_STEP = 2.0**-16  # between turns behind the same packet
 _PATIENCE = 64  # segments to wait for bytes that the other side is known to have
 
 
@@ -68,6 +69,7 @@ class Connection:
         ends: who sent the first packet seen to whom, as it stands there.
         notes: what is worth saying of it.
         last_packet: number of the last packet.
+        turn: of the latest bytes or hole that was passed on (`Chunk.turn`), or number of a packet since.
         since_ns: since when something has been waiting.
         counted: how many waiting bytes the reassembler has counted.
     """
@@ -87,6 +89,7 @@ class Connection:
         "number",
         "settled",
         "since_ns",
+        "turn",
     )
 
     flow: Flow
@@ -99,6 +102,7 @@ class Connection:
         self.settled = self.calm = self.closed = self.muted = self.gathers = False
         self.notes: list[Note] = []
         self.last_packet = segment.packet
+        self.turn: float = 0
         self.since_ns = segment.time_ns
         self.counted = 0
         self._waited = 0
@@ -206,7 +210,18 @@ class Connection:
 
     def pass_on(self, half: Half, out: list[Heard]) -> None:
         """Pass on what one direction has ready, whatever the other side lacks."""
-        out += [(self, half.direction, item) for item in half.take()]
+        for item in half.take():
+            self.say(half, item, out)
+
+    def say(self, half: Half, item: Item, out: list[Heard]) -> None:
+        """Pass something on in its turn: behind all that was passed on before."""
+        if item is not None:
+            if item.packet > self.turn:
+                self.turn = item.packet
+            else:
+                self.turn += _STEP
+                item = item._replace(turn=self.turn)
+        out.append((self, half.direction, item))
 
     def _place(self, half: Half, peer: Half, segment: Segment) -> bool:
         """Put a segment's payload and FIN where they belong; return whether it belongs here.

@@ -75,6 +75,7 @@ class Half:
         end_needs: like `Early.needs`, of the FIN.
         end_shown: number and time of the packet that brought the FIN.
         ended: whether all up to the FIN was passed on.
+        supposed: a byte that was passed over as if it had been the FIN; a hole, if more follows.
         shown: which packets first showed that there are bytes beyond `next`, by what they acknowledged:
             for each up to which offset, its number and its time.
         recent: the last two chunks passed on, to compare repetitions with.
@@ -99,6 +100,7 @@ class Half:
         "seen",
         "sequence",
         "shown",
+        "supposed",
         "syn",
         "told",
     )
@@ -121,6 +123,7 @@ class Half:
         self.end_needs: int | None = None
         self.end_shown = (0, 0)
         self.ended = False
+        self.supposed: Gap | None = None
         self.shown: list[tuple[int, int, int]] = []
         self.recent: tuple[Chunk | None, Chunk | None] = _NONE
         self.gathered: list[Chunk] = []
@@ -209,7 +212,12 @@ class Half:
     @property
     def waits(self) -> bool:
         """Return whether something waits, or is known to be missing."""
-        return bool(self.early) or self.acked > self.next or (self.end is not None and not self.ended)
+        return (
+            bool(self.early)
+            or self.acked > self.next
+            or (self.end is not None and not self.ended)
+            or self.supposed is not None
+        )
 
     def ready(self) -> bool:
         """Return whether the next bytes, or the end, are here."""
@@ -229,14 +237,17 @@ class Half:
 
     def take(self) -> list[Chunk | Gap | None]:
         """Return what is ready, and count it as passed on: the first piece, or None for the end."""
+        out: list[Chunk | Gap | None] = []
+        if self.supposed is not None and (self.early or self.end != self.supposed.offset):
+            out.append(self.supposed)
+        self.supposed = None
         if not self.early:
             self.ended = True
             self.sequence = self.sequence + 1 & MASK
             self.acked = min(self.acked, self.next)
-            return [None]
+            return [*out, None]
         piece = self.early.pop(0)
         self.buffered -= len(piece.data)
-        out: list[Chunk | Gap | None] = []
         if piece.data:
             chunk = Chunk(piece.offset, piece.data, piece.packet, piece.time_ns)
             out.append(chunk)

@@ -49,13 +49,16 @@ def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) 
             target = spoken if half.next < spoken < target else target
         if target <= half.next:
             continue
+        seen = [(number, time_ns) for _, number, time_ns in half.shown[:1]]
+        seen += [half.end_shown] if half.end is not None else []
+        seen += [(piece.packet, piece.time_ns) for piece in half.early[:1]]
+        packet, time_ns = min(seen)
+        gap = Gap(half.next, target - half.next, packet, time_ns)
         # One byte acknowledged beyond all that was seen is, as a rule, a FIN that the capture lacks.
-        if target - half.next > 1 or reached is not None:
-            seen = [(number, time_ns) for _, number, time_ns in half.shown[:1]]
-            seen += [half.end_shown] if half.end is not None else []
-            seen += [(piece.packet, piece.time_ns) for piece in half.early[:1]]
-            packet, time_ns = min(seen)
-            out.append((connection, half.direction, Gap(half.next, target - half.next, packet, time_ns)))
+        if gap.length == 1 and reached is None:
+            half.supposed = gap
+        else:
+            connection.say(half, gap, out)
         half.move(target)
         return True
     return False

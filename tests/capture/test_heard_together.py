@@ -210,7 +210,7 @@ def _single_bytes(script: dialogue.Script) -> list[tuple[Direction, Chunk]]:
 def test_an_index_that_forgets_still_knows_the_latest() -> None:
     index = ByteIndex()
     index.extend(range(40_000), range(1, 40_001), range(40_000))
-    assert index.packet_read(39_000) == 39_001
+    assert index.turn_at(39_000) == 39_001
     index.extend(range(40_000, 80_000), range(40_001, 80_001), range(40_000, 80_000))
     assert index.packet_at(0) == 0
-    assert index.packet_read(79_999) == index.packet_at(79_999) == index.last_packet() == 80_000
+    assert index.turn_at(79_999) == index.packet_at(79_999) == index.last_packet() == 80_000

@@ -104,10 +104,10 @@ def test_a_crowd_with_losses_and_lapses(seed: int, read_size: int, tmp_path: Pat
 def test_what_waits_is_given_up_by_the_time_of_any_packet(tmp_path: Path) -> None:
     """A second after a hole, what stands behind it is told, were all that comes then passed over."""
     login = [
-        ("S", b"+OK hello\r\n"), ("C", b"USER bob\r\n"), ("S", b"+OK\r\n"),
-        ("C", b"PASS hunter2\r\n"), ("S", b"+OK welcome\r\n"),
+        ("S", b"* OK IMAP\r\n"), ("C", b"a NOOP\r\n"), ("S", b"a OK\r\n"),
+        ("C", b"b LOGIN bob hunter2\r\n"), ("S", b"b OK\r\n"),
     ]  # fmt: skip
-    mail = [each for each in wire.conversation(login, fin=False) if not each.data.endswith(b"+OK\r\n")]
+    mail = [each for each in wire.conversation(login, fin=False) if not each.data.endswith(b"a OK\r\n")]
     web = wire.conversation(
         [("C", b"\x16\x03\x01" + bytes(200)), *[("S", bytes(1000))] * 50],
         client=Endpoint("192.0.2.7", 40_000),
