@@ -1,0 +1,62 @@
+"""Mail as the world sends it, and as nobody should: each is fetched by IMAP, and the session goes on."""
+
+from __future__ import annotations
+
+import imaplib
+from typing import TYPE_CHECKING
+
+import pytest
+from toylab import SERVICES, TARO
+
+if TYPE_CHECKING:
+    from mailtap.servers import ToyServers
+
+
+def fetch(lab: ToyServers, mail: bytes, item: str) -> bytes:
+    """Put a mail into Taro's mailbox and return what he is told when he asks for one item of it."""
+    lab.mailboxes[TARO.username].add(mail)
+    client = imaplib.IMAP4(*lab.endpoints[SERVICES["imap", "plain"]], timeout=10)
+    client.login(TARO.username, TARO.password)
+    client.select()
+    status, told = client.fetch("1", item)
+    assert status == "OK"
+    client.logout()
+    # imaplib gives what ends in a literal as (text, literal), and texts as they are.
+    return b" ".join(part for each in told if each for part in (each if isinstance(each, tuple) else (each,)))
+
+
+ODD = [
+    pytest.param(b"Date: \xff\r\n\r\n", "INTERNALDATE", b'" 1-Jan-1970', id="8-bit bytes for a date"),
+    pytest.param(
+        "Subject: 給与\r\n\r\n".encode(),
+        "ENVELOPE",
+        "給与".encode(),
+        id="a subject in bare UTF-8, byte for byte",
+    ),
+    pytest.param(
+        b"From: J\xf6rg <j@x.example>\r\n\r\n", "ENVELOPE", b"J\xf6rg", id="a name in Latin-1, byte for byte"
+    ),
+    pytest.param(
+        b'Content-Type: multipart/mixed; boundary="\xff"\r\n\r\n--\xff\r\n\r\nhi\r\n--\xff--\r\n',
+        "BODY[1]",
+        b"hi",
+        id="8-bit bytes for a boundary",
+    ),
+    pytest.param(
+        b"Content-Type: multipart/mixed; boundary*=utf-8''%E6%A2%85\r\n\r\nhi\r\n",
+        "BODY[TEXT]",
+        b"hi",
+        id="a boundary of another alphabet",
+    ),
+    pytest.param(
+        b"Content-Type: multipart/mixed; boundary*=idna''x\r\n\r\nhi\r\n",
+        "BODY[TEXT]",
+        b"hi",
+        id="a boundary in no charset",
+    ),
+]
+
+
+@pytest.mark.parametrize(("mail", "item", "told"), ODD)
+def test_any_mail_is_fetched(lab: ToyServers, mail: bytes, item: str, told: bytes) -> None:
+    assert told in fetch(lab, mail, item)
