@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from email.utils import getaddresses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote
 
 from mailtap.servers.imap.replies import NIL, listed, string
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from email.message import Message as Header
 
     from mailtap.servers.imap.parts import Part
+
+# A parameter's charset, language, and octets as Latin-1: how the standard library tells RFC 2231.
+_Extended: TypeAlias = tuple[str | None, str | None, str]
 
 _ADDRESSES: Final = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 _DEFAULT_TO_FROM: Final = frozenset({"Sender", "Reply-To"})
@@ -75,10 +79,18 @@ def _extension(part: Part) -> list[bytes]:
     return [told, NIL, NIL]
 
 
-def _parameters(parameters: Iterable[tuple[str, str]] | None) -> bytes:
+def _parameters(parameters: Iterable[tuple[str, str | _Extended]] | None) -> bytes:
     """Return the parameters of a field without its value, which comes first."""
     _, *pairs = parameters or [("", "")]
-    return listed(string(text) for name, value in pairs for text in (name.upper(), value))
+    return listed(string(text) for name, value in pairs for text in _parameter(name.upper(), value))
+
+
+def _parameter(name: str, value: str | _Extended) -> tuple[str, str]:
+    """Return a parameter's name and value; one with a charset as RFC 2231, section 4, writes it."""
+    if isinstance(value, str):
+        return name, value
+    charset, language, octets = value
+    return f"{name}*", f"{charset or ''}'{language or ''}'{quote(octets, '', 'latin-1', 'replace')}"
 
 
 def _addresses(header: Header, name: str) -> bytes:

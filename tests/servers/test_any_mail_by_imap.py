@@ -54,6 +54,18 @@ ODD = [
         b"hi",
         id="a boundary in no charset",
     ),
+    pytest.param(
+        b"Content-Disposition: attachment; filename*=UTF-8'ja'%E6%A2%85.pdf\r\n\r\nhi\r\n",
+        "BODYSTRUCTURE",
+        b'("FILENAME*" "UTF-8\'ja\'%E6%A2%85.pdf")',
+        id="a file's name of another alphabet",
+    ),
+    pytest.param(
+        b"Content-Type: application/pdf; name*0*=UTF-8''%E6%A2; name*1*=%85.pdf\r\n\r\nhi\r\n",
+        "BODY",
+        b'("NAME*" "UTF-8\'\'%E6%A2%85.pdf")',
+        id="a file's name in pieces",
+    ),
 ]
 
 
