@@ -97,7 +97,10 @@ def _addresses(header: Header, name: str) -> bytes:
     """Return the addresses of a field; Sender and Reply-To are From's where they are not there."""
     if name not in header and name in _DEFAULT_TO_FROM:
         name = "From"
-    found = getaddresses([str(value) for value in header.get_all(name, [])])
+    try:
+        found = getaddresses([str(value) for value in header.get_all(name, [])])
+    except RecursionError:  # comments in comments, as deep as no one writes them
+        return NIL
     return listed(_address(*each) for each in found if each != ("", ""))
 
 

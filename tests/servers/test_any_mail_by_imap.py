@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 def fetch(lab: ToyServers, mail: bytes, item: str) -> bytes:
     """Put a mail into Taro's mailbox and return what he is told when he asks for one item of it."""
     lab.mailboxes[TARO.username].add(mail)
-    client = imaplib.IMAP4(*lab.endpoints[SERVICES["imap", "plain"]], timeout=10)
-    client.login(TARO.username, TARO.password)
-    client.select()
-    status, told = client.fetch("1", item)
-    assert status == "OK"
-    client.logout()
+    with imaplib.IMAP4(*lab.endpoints[SERVICES["imap", "plain"]], timeout=10) as client:
+        client.login(TARO.username, TARO.password)
+        client.select()
+        status, told = client.fetch("1", item)
+        assert status == "OK"
     # imaplib gives what ends in a literal as (text, literal), and texts as they are.
     return b" ".join(part for each in told if each for part in (each if isinstance(each, tuple) else (each,)))
 
@@ -66,9 +65,25 @@ ODD = [
         b'("NAME*" "UTF-8\'\'%E6%A2%85.pdf")',
         id="a file's name in pieces",
     ),
+    pytest.param(b"From: " + b"(" * 3000 + b"\r\n\r\n", "ENVELOPE", b"NIL", id="comments in comments"),
+    pytest.param(
+        b"a" * 400_000 + b"\nFrom: x\r\nTo: y\r\n\r\n",
+        "BODY[HEADER.FIELDS (To)]",
+        b"To: y\r\n\r\n",
+        id="a long line that ends in a bare line feed",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("mail", "item", "told"), ODD)
 def test_any_mail_is_fetched(lab: ToyServers, mail: bytes, item: str, told: bytes) -> None:
     assert told in fetch(lab, mail, item)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param("9" * 5_000, id="a number of many digits"), pytest.param("." * 16_000 + "!", id="dots")],
+)
+def test_a_section_that_no_mail_has_is_refused_at_once(lab: ToyServers, path: str) -> None:
+    with pytest.raises(imaplib.IMAP4.error, match="No such item"):
+        fetch(lab, b"Subject: x\r\n\r\n", f"BODY[{path}]")
