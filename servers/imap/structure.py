@@ -105,7 +105,9 @@ def _addresses(header: Header, name: str) -> bytes:
 
 
 def _address(display: str, address: str) -> bytes:
-    mailbox, _, host = address.rpartition("@")
+    mailbox, at, host = address.rpartition("@")
+    if not at:  # such as `root`: a name on the machine itself
+        mailbox, host = host, ""
     return b"(" + b" ".join((string(display or None), NIL, string(mailbox), string(host))) + b")"
 
 

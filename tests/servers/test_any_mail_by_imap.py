@@ -65,6 +65,9 @@ ODD = [
         b'("NAME*" "UTF-8\'\'%E6%A2%85.pdf")',
         id="a file's name in pieces",
     ),
+    pytest.param(
+        b"From: Cron <root>\r\n\r\n", "ENVELOPE", b'(("Cron" NIL "root" ""))', id="an address without a host"
+    ),
     pytest.param(b"From: " + b"(" * 3000 + b"\r\n\r\n", "ENVELOPE", b"NIL", id="comments in comments"),
     pytest.param(
         b"a" * 400_000 + b"\nFrom: x\r\nTo: y\r\n\r\n",
