@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from typing import TYPE_CHECKING, AnyStr, Final
+from typing import TYPE_CHECKING, AnyStr, Final, cast
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
@@ -114,8 +114,11 @@ class LabSmtp(SMTP):
         return LabSession(self.loop)
 
     def _timeout_cb(self) -> None:
-        unread = self._writer.transport.get_write_buffer_size()
-        if unread or self.transport is None or self.transport.is_closing():
+        # In this order: before Python 3.12.2, a TLS layer that was closed twice does not know what is unread.
+        if self.transport is None or self.transport.is_closing():
+            self._abort()
+            return
+        if self._writer.transport.get_write_buffer_size():
             self._abort()
             return
         self._writer.write(b"421 4.4.2 Too slow\r\n")
@@ -123,7 +126,8 @@ class LabSmtp(SMTP):
         self._timeout_handle = self.loop.call_later(self._limits.close_seconds, self._abort)
 
     def _abort(self) -> None:
-        self._writer.transport.abort()
+        # What is below TLS, if there is TLS: there, too, a TLS layer that was closed twice does nothing.
+        cast("asyncio.WriteTransport", self._original_transport or self._writer.transport).abort()
 
     async def _handle_client(self) -> None:
         try:
@@ -133,6 +137,8 @@ class LabSmtp(SMTP):
         finally:
             if self.transport is not None:
                 self.transport.close()
+                # Inside TLS, the peer has a part in the close (RFC 8446, section 6.1), and may not play it.
+                self._reset_timeout(self._limits.close_seconds)
 
     # Logins
 

@@ -317,6 +317,16 @@ def begin_tls(peer, key):
         peer.ask({"smtp": b"STARTTLS", "pop3": b"STLS", "imap": b"a STARTTLS"}[key[0]])
 
 
+@pytest.mark.parametrize("key", ENCRYPTED, ids="-".join)
+def test_client_that_says_goodbye_and_stays_is_not_waited_for(besieged, certificates, key):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        begin_tls(peer, key)
+        peer.start_tls(certificates.client_context())
+        peer.send(b"a LOGOUT\r\n" if key[0] == "imap" else b"QUIT\r\n")
+        assert besieged.wait_idle(PATIENCE, sessions=1)
+    assert besieged.sessions[SERVICES[key]].finished == 1
+
+
 def test_commands_injected_before_starttls_do_not_count(besieged, certificates):
     with raw_peer(besieged.endpoints[SERVICES["smtp", "starttls"]]) as peer:
         peer.line()
