@@ -8,6 +8,9 @@ addresses only, logins refused or required as the port has it, and limits.
 from __future__ import annotations
 
 import asyncio
+import binascii
+import re
+from base64 import b64decode
 from collections import defaultdict
 from typing import TYPE_CHECKING, AnyStr, Final, cast
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 IDENT: Final = "ESMTP toy server ready"
 _COMMAND_OCTETS: Final = 512  # RFC 5321, section 4.5.3.1.4
+_SUBMITTER: Final = re.compile(r"(>[^\"]*?)\s+AUTH=\S+", re.IGNORECASE)  # behind the sender's address
 
 
 class LabSession(Session):
@@ -151,11 +155,20 @@ class LabSmtp(SMTP):
         return refusal is not None
 
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        """AUTH (RFC 4954), with mechanism names in any letter case."""
+        """AUTH (RFC 4954), mechanism names in any letter case; never in the middle of a mail (section 4)."""
+        if self.envelope is not None and self.envelope.mail_from:
+            await self.push("503 5.5.1 Not in the middle of a mail")
+            return
         mechanism, *rest = (arg or "").split(" ", 1)
         await super().smtp_AUTH(" ".join([mechanism.upper(), *rest]) or None)
         if self._failed_logins >= self._limits.failed_logins and self.transport is not None:
             self.transport.close()
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+        """MAIL; who submitted the mail first (AUTH; RFC 4954, section 5) may be said, and nobody asks."""
+        if arg and self._service.mechanisms:
+            arg = _SUBMITTER.sub(r"\1", arg, count=1)
+        await super().smtp_MAIL(arg)
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
         """STARTTLS (RFC 3207), once."""
@@ -177,6 +190,30 @@ class LabSmtp(SMTP):
         begun = self._tls_protocol is not None
         return begun and (self.session is None or self.session.ssl is None)
 
+    async def auth_PLAIN(self, _server: LabSmtp, args: list[str]) -> AuthResult:  # noqa: N802
+        """PLAIN (RFC 4616); not by aiosmtpd, which lets one user log in to act for another."""
+        response = await self._plain_response(args)
+        if response is None:
+            return AuthResult(success=False)
+        parts = response.split(b"\0")
+        if len(parts) != 3:  # noqa: PLR2004  # authzid, authcid, password
+            await self.push("501 5.5.2 That is not PLAIN")
+            return AuthResult(success=False)
+        authzid, username, password = parts
+        allowed = authzid in {b"", username}
+        return self.conclude(self._accounts.check_password(username, password) if allowed else None)
+
+    async def _plain_response(self, args: list[str]) -> bytes | None:
+        """Return what the client says, at once or when asked; None where it was told that it errs."""
+        if len(args) == 1:
+            response = await self.challenge_auth("")
+            return None if response is MISSING else response
+        try:
+            return b64decode(args[1].encode(), validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            await self.push("501 5.5.2 Can't decode base64")
+            return None
+
     @auth_mechanism("CRAM-MD5")
     async def auth_CRAM__MD5(self, _server: LabSmtp, args: list[str]) -> AuthResult:  # noqa: N802
         """CRAM-MD5 (RFC 2195, section 2)."""
@@ -193,7 +230,7 @@ class LabSmtp(SMTP):
     def check_login(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
     ) -> AuthResult:
-        """Check a name and a password, from PLAIN or LOGIN; aiosmtpd calls this."""
+        """Check a name and a password, from LOGIN; aiosmtpd calls this."""
         return self.conclude(self._accounts.check_password(data.login, data.password))
 
     def conclude(self, account: Account | None) -> AuthResult:

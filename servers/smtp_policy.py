@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAIL_OCTETS: Final = 512 + 26 + 10  # RFC 5321, section 4.5.3.1.4; RFC 1870, section 3; RFC 6531, section 3.1
 
+AUTH_OCTETS: Final = 500  # so many more where logins are offered (RFC 4954, section 3)
+
 
 class LeavingServer(Protocol):
     """A server's session that can be told that its client left in good order."""
@@ -76,8 +78,11 @@ class SmtpPolicy:
     ) -> list[str]:
         """Accept the greeting; drop an empty list of mechanisms, which would be no list at all."""
         session.host_name = hostname
-        server.command_size_limits["MAIL"] = MAIL_OCTETS  # aiosmtpd raises it with each EHLO
-        return [line for line in responses if line.rstrip() != "250-AUTH"]
+        offered = [line for line in responses if line.rstrip() != "250-AUTH"]
+        logins = any(line.startswith("250-AUTH ") for line in offered)
+        # aiosmtpd raises it with each EHLO
+        server.command_size_limits["MAIL"] = MAIL_OCTETS + (AUTH_OCTETS if logins else 0)
+        return offered
 
     async def handle_RCPT(  # noqa: N802
         self,
