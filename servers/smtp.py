@@ -88,6 +88,12 @@ class LabSmtp(SMTP):
         # aiosmtpd keeps these on the class, so that one client's EHLO would change everyone's limits.
         self.command_size_limits = defaultdict(lambda: _COMMAND_OCTETS)
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; called once more when STARTTLS has succeeded."""
+        super().connection_made(transport)
+        if self._tls_protocol is not None:
+            self._confidant.encrypted()
+
     # What a peer may send before it gets an answer is bounded: aiosmtpd reads on to the end of any line
     # and of any message, however long.
 
