@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 import sys
@@ -118,7 +119,7 @@ def _is_loopback(interface: str) -> bool | None:
             (card for card in conf.ifaces.values() if interface in {card.name, card.network_name}), None
         )
         return known and bool(known.flags & 1)  # PCAP_IF_LOOPBACK
-    request = struct.pack("16sh22x", interface.encode()[:15], 0)
+    request = struct.pack("16sh22x", os.fsencode(interface)[:15], 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as query:
         try:
             (flags,) = struct.unpack_from("H", fcntl.ioctl(query, _SIOCGIFFLAGS, request), 16)

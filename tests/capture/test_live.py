@@ -334,6 +334,38 @@ def test_an_interface_that_is_not_there_is_named() -> None:
         LiveCapture("nosuch0").start()
 
 
+def test_an_interface_whose_name_is_no_text_is_named(engine: Engine) -> None:
+    with pytest.raises(CaptureUnavailable, match="no interface"):
+        LiveCapture(os.fsdecode(b"\xff"), engine=engine).start()
+
+
+# A private network whose loopback goes down while somebody listens, and one in which it already is.
+GOES_DOWN = """
+import fcntl, socket, struct, sys
+from mailtap.demo.network import namespace
+from mailtap.capture.live import Engine, LiveCapture
+
+namespace.enter_private_network()
+first, late = LiveCapture(engine=Engine(sys.argv[1])), LiveCapture(engine=Engine(sys.argv[1]))
+first.start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    fcntl.ioctl(control, 0x8914, struct.pack("16sh22x", b"lo", 0))  # SIOCSIFFLAGS, without IFF_UP
+recording = first.stop()
+print(recording.complete, recording.problem)
+late.start()
+"""
+
+
+@linux
+@private
+def test_a_loopback_that_goes_down_is_noticed_and_one_that_is_down_is_refused(engine: Engine) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GOES_DOWN, engine], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout.startswith("False The listener failed: ")
+    assert "CaptureUnavailable: " in done.stderr
+
+
 @linux
 @private
 @pytest.mark.parametrize("name", ["eth9", "lo9"], ids=["by its kind", "whatever it is called"])
