@@ -90,3 +90,37 @@ def test_any_mail_is_fetched(lab: ToyServers, mail: bytes, item: str, told: byte
 def test_a_section_that_no_mail_has_is_refused_at_once(lab: ToyServers, path: str) -> None:
     with pytest.raises(imaplib.IMAP4.error, match="No such item"):
         fetch(lab, b"Subject: x\r\n\r\n", f"BODY[{path}]")
+
+
+LETTERS = [
+    pytest.param("Subject: =?utf-8?b?57Wm5LiO?=\r\n\r\nx", {"SUBJECT", "TEXT"}, id="an encoded word"),
+    pytest.param("Subject: 給与\r\n\r\nx", {"SUBJECT", "TEXT"}, id="bare UTF-8 in the header"),
+    pytest.param("Content-Transfer-Encoding: base64\r\n\r\n57Wm5LiO\r\n", {"BODY", "TEXT"}, id="base64"),
+    pytest.param(
+        "Content-Type: text/plain; charset=iso-2022-jp\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        "=1B$B5kM?=1B(B\r\n",
+        {"BODY", "TEXT"},
+        id="ISO-2022-JP in quoted-printable",
+    ),
+    pytest.param(
+        "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        "57Wm5LiO\r\n--x--\r\n",
+        {"BODY", "TEXT"},
+        id="a part",
+    ),
+    pytest.param(
+        "Subject: =?none?b?!?=\r\nContent-Type: text/x; charset=idna\r\n\r\nx", set(), id="no charset"
+    ),
+    pytest.param("Content-Transfer-Encoding: base64\r\n\r\n5!\r\n", set(), id="no base64"),
+]
+
+
+@pytest.mark.parametrize(("letter", "found"), LETTERS)
+def test_search_undoes_encodings(lab: ToyServers, letter: str, found: set[str]) -> None:
+    lab.mailboxes[TARO.username].add(letter.encode())
+    with imaplib.IMAP4(*lab.endpoints[SERVICES["imap", "plain"]], timeout=10) as client:
+        client.login(TARO.username, TARO.password)
+        client.select()
+        for key in ("SUBJECT", "BODY", "TEXT"):
+            client.literal = "給与".encode()
+            assert client.search("UTF-8", key) == ("OK", [b"1" if key in found else b""])
