@@ -54,15 +54,17 @@ class Part:
         return self.header.get_content_type() == "message/rfc822"
 
 
-def cut(content: bytes, depth: int = 0) -> Part:
+def cut(content: bytes, depth: int = 0, kind: str = "text/plain") -> Part:
     """Return a message with its parts.
 
     Args:
         content: the message, lines ended by CRLF.
         depth: how many parts it is within.
+        kind: what it is where it does not say; in a digest, a message (RFC 2046, section 5.1.5).
     """
     head, body = split(content)
     header = _HEADERS.parsebytes(head, headersonly=True)
+    header.set_default_type(kind)
     return Part(head, body, header, () if depth > _DEEPEST else tuple(_children(header, body, depth)))
 
 
@@ -83,11 +85,12 @@ def _children(header: Header, body: bytes, depth: int) -> list[Part]:
     # The line end before a boundary belongs to the boundary (RFC 2046, section 5.1.1).
     mark = re.escape(boundary)
     between = re.split(rb"(?:\A|\r\n)--" + mark + rb"(--)?[ \t]*(?=\r\n|\Z)", body, maxsplit=_MOST)
+    kind = "message/rfc822" if header.get_content_type() == "multipart/digest" else "text/plain"
     found = []
     for end, piece in zip(between[1::2], between[2::2], strict=True):
         if end:
             break
-        found.append(cut(piece.removeprefix(b"\r\n"), depth + 1))
+        found.append(cut(piece.removeprefix(b"\r\n"), depth + 1, kind))
     return found
 
 

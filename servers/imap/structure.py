@@ -19,6 +19,7 @@ _Extended: TypeAlias = tuple[str | None, str | None, str]
 
 _ADDRESSES: Final = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 _DEFAULT_TO_FROM: Final = frozenset({"Sender", "Reply-To"})
+_US_ASCII: Final = b'("CHARSET" "US-ASCII")'  # of a text that does not say (RFC 2046, section 4.1.2)
 
 
 def envelope(part: Part) -> bytes:
@@ -52,7 +53,7 @@ def _single(part: Part) -> list[bytes]:
     return [
         string(header.get_content_maintype().upper()),
         string(header.get_content_subtype().upper()),
-        _parameters(header.get_params()) if "Content-Type" in header else b'("CHARSET" "US-ASCII")',
+        _parameters(header.get_params()) if "Content-Type" in header or part.message else _US_ASCII,
         string(_field(header, "Content-ID")),
         string(_field(header, "Content-Description")),
         string((_field(header, "Content-Transfer-Encoding") or "7BIT").upper()),

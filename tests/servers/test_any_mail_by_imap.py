@@ -68,6 +68,13 @@ ODD = [
     pytest.param(
         b"From: Cron <root>\r\n\r\n", "ENVELOPE", b'(("Cron" NIL "root" ""))', id="an address without a host"
     ),
+    pytest.param(
+        b"Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n\r\nSubject: in\r\n\r\nhi\r\n--x--\r\n",
+        "(BODY BODY[1.HEADER])",
+        b'(BODY (("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 17 (NIL "in" NIL NIL NIL NIL NIL NIL NIL NIL) '
+        b'("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 2 0) 2) "DIGEST") BODY[1.HEADER] {15}',
+        id="a digest, of messages",
+    ),
     pytest.param(b"From: " + b"(" * 3000 + b"\r\n\r\n", "ENVELOPE", b"NIL", id="comments in comments"),
     pytest.param(
         b"a" * 400_000 + b"\nFrom: x\r\nTo: y\r\n\r\n",
