@@ -98,6 +98,8 @@ def require_loopback(interface: str) -> None:
         CaptureUnavailable: there is no such interface.
     """
     loopback = _is_loopback(interface)
+    if loopback is None and interface == LOOPBACK:  # on Windows, it comes with Npcap
+        raise CaptureUnavailable(NOT_ALLOWED[sys.platform == "win32"])
     if loopback is None:
         text = N_("There is no interface {name!r} here. Leave the name out to listen on {loopback!r}.")
         raise CaptureUnavailable(text, name=interface, loopback=LOOPBACK)
