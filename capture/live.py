@@ -175,7 +175,11 @@ class LiveCapture:
             return False
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline and self._thread.is_alive():
-            self._marks.send(mark)
+            try:
+                self._marks.send(mark)
+            except OSError as error:  # nothing can be sent, as where the loopback interface is down
+                self._failure = self._failure or error
+                return False
             with self._changed:
                 if self._changed.wait_for(lambda: mark in self._heard or self._failure is not None, _REPEAT):
                     return mark in self._heard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 import sys
@@ -97,6 +98,8 @@ def require_loopback(interface: str) -> None:
         CaptureUnavailable: there is no such interface.
     """
     loopback = _is_loopback(interface)
+    if loopback is None and interface == LOOPBACK:  # on Windows, it comes with Npcap
+        raise CaptureUnavailable(NOT_ALLOWED[sys.platform == "win32"])
     if loopback is None:
         text = N_("There is no interface {name!r} here. Leave the name out to listen on {loopback!r}.")
         raise CaptureUnavailable(text, name=interface, loopback=LOOPBACK)
@@ -118,7 +121,7 @@ def _is_loopback(interface: str) -> bool | None:
             (card for card in conf.ifaces.values() if interface in {card.name, card.network_name}), None
         )
         return known and bool(known.flags & 1)  # PCAP_IF_LOOPBACK
-    request = struct.pack("16sh22x", interface.encode()[:15], 0)
+    request = struct.pack("16sh22x", os.fsencode(interface)[:15], 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as query:
         try:
             (flags,) = struct.unpack_from("H", fcntl.ioctl(query, _SIOCGIFFLAGS, request), 16)

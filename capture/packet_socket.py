@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import struct
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import socket
+from typing import Final
 
 SOL_PACKET: Final = 263  # linux/socket.h
 SNAPLEN: Final = 0x20000  # bytes: more than any frame on a loopback interface
@@ -28,3 +26,13 @@ def deliver_once(capture: socket.socket) -> None:
 def newly_dropped(capture: socket.socket) -> int:
     """Return how many frames the kernel has had to drop since this was last asked: asking resets it."""
     return int(struct.unpack("II", capture.getsockopt(SOL_PACKET, _STATISTICS, 8))[1])
+
+
+def require_alive(capture: socket.socket) -> None:
+    """Do nothing while the interface is there; a socket without one is readable, and has nothing to read.
+
+    Raises:
+        OSError: the interface went away.
+    """
+    if error := capture.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(error, "the interface went away")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from mailtap.capture import sieve
 from mailtap.capture.language import N_
 from mailtap.capture.loopback import NOT_ALLOWED, CaptureUnavailable, Frame, require_loopback
-from mailtap.capture.packet_socket import ETHERNET, deliver_once, newly_dropped
+from mailtap.capture.packet_socket import ETHERNET, deliver_once, newly_dropped, require_alive
 from mailtap.capture.ring import Ring
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class RingSocket:
         """Return the frames of the next block, after at most so many seconds."""
         frames = self._taken()
         if not frames and self._ready.poll(timeout * 1000):
-            if error := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(error, "the interface went away")
+            require_alive(self._socket)
             frames = self._taken()
         return frames
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mailtap.capture import sieve
 from mailtap.capture.language import N_
 from mailtap.capture.loopback import NOT_ALLOWED, CaptureUnavailable, Frame, require_loopback
-from mailtap.capture.packet_socket import ETHERNET, SNAPLEN, deliver_once, newly_dropped
+from mailtap.capture.packet_socket import ETHERNET, SNAPLEN, deliver_once, newly_dropped, require_alive
 from mailtap.capture.ring import Ring
 
 if TYPE_CHECKING:
@@ -104,9 +104,12 @@ class ScapySocket:
         """
         if not self._socket.select([self._socket], timeout):
             return []
-        if self._ring is not None:
-            return [Frame(ETHERNET, time_ns, data, length) for time_ns, data, length in self._ring.take()]
-        return self._received()
+        if self._ring is None:
+            return self._received()
+        frames = [Frame(ETHERNET, time_ns, data, length) for time_ns, data, length in self._ring.take()]
+        if not frames:
+            require_alive(self._socket.ins)
+        return frames
 
     def _received(self) -> list[Frame]:
         """Return what scapy's own reading gives."""

@@ -17,6 +17,9 @@ class Confidant(Protocol):
     def sent(self, data: bytes) -> None:
         """Take what the server answered."""
 
+    def encrypted(self) -> None:
+        """Take note that STARTTLS has succeeded: from now on, all is said inside TLS."""
+
     def ended(self) -> None:
         """Take note that the session is over; called once or more."""
 
@@ -29,6 +32,9 @@ class Nobody:
 
     def sent(self, data: bytes) -> None:
         """Forget what the server answered."""
+
+    def encrypted(self) -> None:
+        """Forget that TLS was started."""
 
     def ended(self) -> None:
         """Forget that it is over."""

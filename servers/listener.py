@@ -31,6 +31,14 @@ class AddressRefused(ServersError):  # noqa: N818  # the noun that callers know
         self.host = host
 
 
+class AddressMissing(AddressRefused):
+    """The address is a loopback address, and this machine has none like it."""
+
+    def __init__(self, host: str) -> None:
+        ServersError.__init__(self, f"This machine has no address {host}: use 127.0.0.1.")
+        self.host = host
+
+
 class PortTaken(ServersError):  # noqa: N818
     """Another program listens on the port.
 
@@ -65,7 +73,8 @@ def listen(host: str, port: int) -> socket.socket:
         port: the port; 0 takes any free one.
 
     Raises:
-        AddressRefused: the address is no loopback address, or this machine has none like it.
+        AddressRefused: the address is no loopback address.
+        AddressMissing: this machine has no such address, as without IPv6.
         PortTaken: another program listens there.
         PortForbidden: the port is reserved for the administrator.
     """
@@ -74,8 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         # By its full name, or asyncio does not know it for TCP and leaves Nagle's delays on.
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except OSError:  # a system without IPv6
-        raise AddressRefused(host) from None
+    except OSError as error:
+        raise _explain(error, host, port) from error
     try:
         _claim(sock)
         sock.bind((str(address), port))
@@ -121,8 +130,8 @@ def _explain(error: OSError, host: str, port: int) -> Exception:
         return PortTaken(host, port, holder_of(port))
     if error.errno in {errno.EACCES, errno.EPERM}:
         return PortForbidden(host, port)
-    if error.errno == errno.EADDRNOTAVAIL:
-        return AddressRefused(host)
+    if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return AddressMissing(host)
     return error
 
 

@@ -173,6 +173,10 @@ class Mailboxes:
     def __iter__(self) -> Iterator[str]:
         return iter(self._boxes)
 
+    def have_room(self, recipients: Iterable[Account], octets: int) -> bool:
+        """Tell whether a message of this size would fit into each of these accounts' mailboxes."""
+        return all(self._boxes[account.username].has_room(octets) for account in recipients)
+
     def deliver(self, recipients: Iterable[Account], content: bytes, *, sender: str = "") -> None:
         """Store a message once for each of these accounts, or for none of them.
 

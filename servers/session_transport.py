@@ -74,12 +74,12 @@ class SessionTransport(PatientProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
-        self._confidant.received(data)
         if self._upgrading:
             # Nothing in clear can get here: reading stopped before the handshake. This is what a quick
             # client sent right behind its end of the handshake.
             self._early += data
             return
+        self._confidant.received(data)
         self._session.feed(data)
         self._go_on()
 
@@ -133,6 +133,9 @@ class SessionTransport(PatientProtocol):
         self._transport = encrypted
         self._upgrading = False
         self._session.tls_started()
-        self._session.feed(bytes(self._early))
-        self._early.clear()
-        self._go_on()
+        self._confidant.encrypted()
+        early, self._early = bytes(self._early), bytearray()
+        if early:
+            self.data_received(early)
+        else:
+            self._go_on()

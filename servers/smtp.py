@@ -8,8 +8,11 @@ addresses only, logins refused or required as the port has it, and limits.
 from __future__ import annotations
 
 import asyncio
+import binascii
+import re
+from base64 import b64decode
 from collections import defaultdict
-from typing import TYPE_CHECKING, AnyStr, Final
+from typing import TYPE_CHECKING, AnyStr, Final, cast
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 IDENT: Final = "ESMTP toy server ready"
 _COMMAND_OCTETS: Final = 512  # RFC 5321, section 4.5.3.1.4
+_SUBMITTER: Final = re.compile(r"(>[^\"]*?)\s+AUTH=\S+", re.IGNORECASE)  # behind the sender's address
 
 
 class LabSession(Session):
@@ -84,6 +88,12 @@ class LabSmtp(SMTP):
         # aiosmtpd keeps these on the class, so that one client's EHLO would change everyone's limits.
         self.command_size_limits = defaultdict(lambda: _COMMAND_OCTETS)
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; called once more when STARTTLS has succeeded."""
+        super().connection_made(transport)
+        if self._tls_protocol is not None:
+            self._confidant.encrypted()
+
     # What a peer may send before it gets an answer is bounded: aiosmtpd reads on to the end of any line
     # and of any message, however long.
 
@@ -114,8 +124,11 @@ class LabSmtp(SMTP):
         return LabSession(self.loop)
 
     def _timeout_cb(self) -> None:
-        unread = self._writer.transport.get_write_buffer_size()
-        if unread or self.transport is None or self.transport.is_closing():
+        # In this order: before Python 3.12.2, a TLS layer that was closed twice does not know what is unread.
+        if self.transport is None or self.transport.is_closing():
+            self._abort()
+            return
+        if self._writer.transport.get_write_buffer_size():
             self._abort()
             return
         self._writer.write(b"421 4.4.2 Too slow\r\n")
@@ -123,7 +136,8 @@ class LabSmtp(SMTP):
         self._timeout_handle = self.loop.call_later(self._limits.close_seconds, self._abort)
 
     def _abort(self) -> None:
-        self._writer.transport.abort()
+        # What is below TLS, if there is TLS: there, too, a TLS layer that was closed twice does nothing.
+        cast("asyncio.WriteTransport", self._original_transport or self._writer.transport).abort()
 
     async def _handle_client(self) -> None:
         try:
@@ -133,6 +147,8 @@ class LabSmtp(SMTP):
         finally:
             if self.transport is not None:
                 self.transport.close()
+                # Inside TLS, the peer has a part in the close (RFC 8446, section 6.1), and may not play it.
+                self._reset_timeout(self._limits.close_seconds)
 
     # Logins
 
@@ -145,11 +161,20 @@ class LabSmtp(SMTP):
         return refusal is not None
 
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        """AUTH (RFC 4954), with mechanism names in any letter case."""
+        """AUTH (RFC 4954), mechanism names in any letter case; never in the middle of a mail (section 4)."""
+        if self.envelope is not None and self.envelope.mail_from:
+            await self.push("503 5.5.1 Not in the middle of a mail")
+            return
         mechanism, *rest = (arg or "").split(" ", 1)
         await super().smtp_AUTH(" ".join([mechanism.upper(), *rest]) or None)
         if self._failed_logins >= self._limits.failed_logins and self.transport is not None:
             self.transport.close()
+
+    async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
+        """MAIL; who submitted the mail first (AUTH; RFC 4954, section 5) may be said, and nobody asks."""
+        if arg and self._service.mechanisms:
+            arg = _SUBMITTER.sub(r"\1", arg, count=1)
+        await super().smtp_MAIL(arg)
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
         """STARTTLS (RFC 3207), once."""
@@ -171,6 +196,30 @@ class LabSmtp(SMTP):
         begun = self._tls_protocol is not None
         return begun and (self.session is None or self.session.ssl is None)
 
+    async def auth_PLAIN(self, _server: LabSmtp, args: list[str]) -> AuthResult:  # noqa: N802
+        """PLAIN (RFC 4616); not by aiosmtpd, which lets one user log in to act for another."""
+        response = await self._plain_response(args)
+        if response is None:
+            return AuthResult(success=False)
+        parts = response.split(b"\0")
+        if len(parts) != 3:  # noqa: PLR2004  # authzid, authcid, password
+            await self.push("501 5.5.2 That is not PLAIN")
+            return AuthResult(success=False)
+        authzid, username, password = parts
+        allowed = authzid in {b"", username}
+        return self.conclude(self._accounts.check_password(username, password) if allowed else None)
+
+    async def _plain_response(self, args: list[str]) -> bytes | None:
+        """Return what the client says, at once or when asked; None where it was told that it errs."""
+        if len(args) == 1:
+            response = await self.challenge_auth("")
+            return None if response is MISSING else response
+        try:
+            return b64decode(args[1].encode(), validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            await self.push("501 5.5.2 Can't decode base64")
+            return None
+
     @auth_mechanism("CRAM-MD5")
     async def auth_CRAM__MD5(self, _server: LabSmtp, args: list[str]) -> AuthResult:  # noqa: N802
         """CRAM-MD5 (RFC 2195, section 2)."""
@@ -187,7 +236,7 @@ class LabSmtp(SMTP):
     def check_login(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
     ) -> AuthResult:
-        """Check a name and a password, from PLAIN or LOGIN; aiosmtpd calls this."""
+        """Check a name and a password, from LOGIN; aiosmtpd calls this."""
         return self.conclude(self._accounts.check_password(data.login, data.password))
 
     def conclude(self, account: Account | None) -> AuthResult:

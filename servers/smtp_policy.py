@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mailtap.servers.visitors import Visitors
 
 MAIL_OCTETS: Final = 512 + 26 + 10  # RFC 5321, section 4.5.3.1.4; RFC 1870, section 3; RFC 6531, section 3.1
+AUTH_OCTETS: Final = 500  # so many more where logins are offered (RFC 4954, section 3)
+_FULL: Final = "452 4.2.2 Mailbox full"
 
 
 class LeavingServer(Protocol):
@@ -76,8 +78,11 @@ class SmtpPolicy:
     ) -> list[str]:
         """Accept the greeting; drop an empty list of mechanisms, which would be no list at all."""
         session.host_name = hostname
-        server.command_size_limits["MAIL"] = MAIL_OCTETS  # aiosmtpd raises it with each EHLO
-        return [line for line in responses if line.rstrip() != "250-AUTH"]
+        offered = [line for line in responses if line.rstrip() != "250-AUTH"]
+        logins = any(line.startswith("250-AUTH ") for line in offered)
+        # aiosmtpd raises it with each EHLO
+        server.command_size_limits["MAIL"] = MAIL_OCTETS + (AUTH_OCTETS if logins else 0)
+        return offered
 
     async def handle_RCPT(  # noqa: N802
         self,
@@ -113,16 +118,19 @@ class SmtpPolicy:
         others = [address for address, account in accounts.items() if account is None]
         content = envelope.original_content or b""
         sender = envelope.mail_from or ""
+        residents = [account for account in accounts.values() if account is not None]
+        if not self._mailboxes.have_room(residents, len(content)):  # before another server has it
+            return _FULL
         try:
             # A server in the world keeps the mail in a queue and answers at once. Here the answer waits, so
             # that whoever has it knows that the mail has arrived.
             if others and self._forward is not None:
                 await asyncio.to_thread(self._forward, sender, others, content)
-            self._mailboxes.deliver(filter(None, accounts.values()), content, sender=sender)
+            self._mailboxes.deliver(residents, content, sender=sender)
         except NotForwarded:
             return "451 4.4.0 The next server did not take it"
         except MailboxFull:
-            return "452 4.2.2 Mailbox full"
+            return _FULL
         return "250 2.0.0 Delivered"
 
     async def handle_QUIT(self, server: LeavingServer, _session: Session, _envelope: Envelope) -> str:  # noqa: N802

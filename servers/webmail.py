@@ -10,6 +10,7 @@ import html
 from collections import OrderedDict
 from dataclasses import dataclass
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
@@ -19,13 +20,13 @@ from mailtap.servers.service import WEBMAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from email.message import EmailMessage
 
     from mailtap.servers.accounts import Accounts
     from mailtap.servers.mailbox import Mailboxes, Message
 
 _COOKIE: Final = "webmail_session"
 _SESSIONS_KEPT: Final = 100
+_UNREADABLE: Final = "(unreadable)"
 _LOGIN: Final = (
     f'<form method="post" action="{WEBMAIL}login"><p>User name <input name="username"></p>'
     '<p>Password <input type="password" name="password"></p><p><button>Log in</button></p></form>'
@@ -173,14 +174,19 @@ def _list(messages: tuple[Message, ...]) -> str:
 
 
 def _parsed(message: Message) -> EmailMessage:
-    return message_from_bytes(message.content, policy=policy.default)
+    try:
+        return message_from_bytes(message.content, policy=policy.default)
+    except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile types of content
+        nothing = EmailMessage()
+        nothing["Subject"] = _UNREADABLE
+        return nothing
 
 
 def _header(mail: EmailMessage, name: str) -> str:
     try:
         return str(mail.get(name, ""))
     except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile fields
-        return "(unreadable)"
+        return _UNREADABLE
 
 
 def _text(mail: EmailMessage) -> str:
@@ -188,7 +194,7 @@ def _text(mail: EmailMessage) -> str:
         part = mail.get_body(("plain", "html"))
         return str(part.get_content()) if part is not None else ""
     except Exception:  # noqa: BLE001  # unknown charsets and worse
-        return "(unreadable)"
+        return _UNREADABLE
 
 
 def _show(message: Message) -> Answer:

@@ -45,6 +45,7 @@ class BetweenTwo(asyncio.StreamReaderProtocol):
         self._upstream = upstream
         self._confidant = confidant
         self._open = 1  # connections that are not gone yet
+        self._attending: asyncio.Task[None] | None = None
         super().__init__(asyncio.StreamReader(), self._attend)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -61,6 +62,8 @@ class BetweenTwo(asyncio.StreamReaderProtocol):
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Stand between the two until one of them has ended, and end the other."""
         self._open += 1
+        # asyncio forgets it when the mail program leaves, and then it could vanish in the middle.
+        self._attending = asyncio.current_task()
         server: asyncio.StreamWriter | None = None
         try:
             with suppress(OSError):  # one of the two is gone: so is he

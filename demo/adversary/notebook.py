@@ -28,8 +28,6 @@ HOP: Final = {
 """Where the hop behind the impostor leads; the toy servers are never on these ports."""
 
 _FIRST_PORT: Final = 50_000
-_ASKS: Final = {b"STARTTLS", b"STLS"}  # in IMAP behind a tag
-_AGREES: Final = {b"220", b"+OK", b"OK"}
 
 
 class Notebook:
@@ -91,19 +89,19 @@ class _Session:
         self._begun = False
         self._over = False
         self._greeting = b""
-        self._asked = False
 
     def received(self, data: bytes) -> None:
         """Take what the client sent."""
-        self._asked = not _ASKS.isdisjoint(data.upper().split()[:2])
         self._write(Direction.CLIENT, data)
 
     def sent(self, data: bytes) -> None:
         """Take what the server answered."""
         self._greeting = self._greeting or data
         self._write(Direction.SERVER, data)
-        if self._asked and not _AGREES.isdisjoint(data.upper().split()[:2]):
-            self._inside = True
+
+    def encrypted(self) -> None:
+        """Take note that from now on all is said inside TLS."""
+        self._inside = True
 
     def ended(self) -> None:
         """Take note that the session is over."""

@@ -25,9 +25,10 @@ MACROS: Final = {
 _OLD: Final = {"RFC822": "BODY[]", "RFC822.HEADER": "BODY.PEEK[HEADER]", "RFC822.TEXT": "BODY[TEXT]"}
 
 _SECTION: Final = re.compile(
-    r"BODY(?P<peek>\.PEEK)?\[(?P<path>[0-9.]*?)\.?(?P<of>[A-Z.]*)(?P<fields> ?\(.*\))?\]"
+    r"BODY(?P<peek>\.PEEK)?\[(?P<path>(?:\d{1,10}(?:\.\d{1,10})*)?)\.?(?P<of>[A-Z.]*)(?P<fields> ?\(.*\))?\]"
     r"(?:<(?P<start>\d{1,10})(?:\.(?P<count>\d{1,10}))?>)?"
 )
+_UNFOLDED: Final = re.compile(rb"(?<=\r\n)(?![ \t])")  # where a field ends (RFC 5322, section 2.2.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +164,8 @@ def _chosen(part: Part, within: bool, wanted: Callable[[bytes], bool]) -> bytes 
     message = _of_message(part, within)
     if message is None:
         return None
-    fields = re.findall(rb"[^\r\n]+\r\n(?:[ \t][^\r\n]*\r\n)*", message.head)
-    kept = [field for field in fields if wanted(field.partition(b":")[0].strip().lower())]
+    fields = _UNFOLDED.split(message.head)
+    kept = [field for field in fields if field.strip() and wanted(field.partition(b":")[0].strip().lower())]
     return b"".join(kept) + b"\r\n"
 
 

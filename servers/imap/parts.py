@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.policy import compat32
+from email.parser import BytesParser
+from email.policy import Compat32
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 _BLANK: Final = b"\r\n\r\n"
 _DEEPEST: Final = 20  # parts in parts; deeper ones are served as they are, uncut
 _MOST: Final = 200  # parts of one multipart
+
+
+class _AsSent(Compat32):
+    """Gives fields as they were sent: bytes that are no ASCII as surrogate escapes, and always as a text."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002  # the standard library's signature
+        """Return a field's value."""
+        return value
+
+
+_HEADERS: Final = BytesParser(policy=_AsSent())
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +54,17 @@ class Part:
         return self.header.get_content_type() == "message/rfc822"
 
 
-def cut(content: bytes, depth: int = 0) -> Part:
+def cut(content: bytes, depth: int = 0, kind: str = "text/plain") -> Part:
     """Return a message with its parts.
 
     Args:
         content: the message, lines ended by CRLF.
         depth: how many parts it is within.
+        kind: what it is where it does not say; in a digest, a message (RFC 2046, section 5.1.5).
     """
     head, body = split(content)
-    header = message_from_bytes(head, policy=compat32)
+    header = _HEADERS.parsebytes(head, headersonly=True)
+    header.set_default_type(kind)
     return Part(head, body, header, () if depth > _DEEPEST else tuple(_children(header, body, depth)))
 
 
@@ -66,15 +79,24 @@ def split(content: bytes) -> tuple[bytes, bytes]:
 def _children(header: Header, body: bytes, depth: int) -> list[Part]:
     if header.get_content_type() == "message/rfc822":
         return [cut(body, depth + 1)]
-    boundary = header.get_boundary() if header.get_content_maintype() == "multipart" else None
+    boundary = _boundary(header) if header.get_content_maintype() == "multipart" else b""
     if not boundary:
         return []
     # The line end before a boundary belongs to the boundary (RFC 2046, section 5.1.1).
-    mark = re.escape(boundary.encode("ascii", "surrogateescape"))
+    mark = re.escape(boundary)
     between = re.split(rb"(?:\A|\r\n)--" + mark + rb"(--)?[ \t]*(?=\r\n|\Z)", body, maxsplit=_MOST)
+    kind = "message/rfc822" if header.get_content_type() == "multipart/digest" else "text/plain"
     found = []
     for end, piece in zip(between[1::2], between[2::2], strict=True):
         if end:
             break
-        found.append(cut(piece.removeprefix(b"\r\n"), depth + 1))
+        found.append(cut(piece.removeprefix(b"\r\n"), depth + 1, kind))
     return found
+
+
+def _boundary(header: Header) -> bytes:
+    """Return the boundary of a multipart; nothing where it has none."""
+    try:
+        return (header.get_boundary() or "").encode("utf-8", "surrogateescape")
+    except ValueError:  # it is not in the charset that it claims (RFC 2231, section 4)
+        return b""

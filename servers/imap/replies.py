@@ -28,9 +28,7 @@ def string(value: bytes | str | None) -> bytes:
     if value is None:
         return NIL
     if isinstance(value, str):
-        value = (
-            value.encode("ascii", "surrogateescape") if value.isascii() else value.encode("utf-8", "replace")
-        )
+        value = value.encode("utf-8", "surrogateescape")
     printable = all(0x20 <= octet < 0x7F for octet in value)  # noqa: PLR2004  # as the grammar has it
     if not printable or len(value) > _LONGEST_QUOTED:
         return literal(value)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from mailtap.servers.imap import reading
 from mailtap.servers.imap.replies import day, when
 from mailtap.servers.imap.words import BadSyntax, Text, keyword, string
 
@@ -108,15 +110,21 @@ def _header(_: str, name: bytes, value: bytes) -> Test:
 
     def test(entry: Entry) -> bool:
         values = entry.part.header.get_all(field, [])
-        return any(wanted in str(each).casefold() for each in values)
+        return any(wanted in text.casefold() for each in values for text in reading.field(each))
 
     return test
 
 
 def _text(name: str, value: bytes) -> Test:
+    octets, wanted = value.lower(), value.decode("utf-8", "replace").casefold()
+
     def test(entry: Entry) -> bool:
         part = entry.part
-        return value.lower() in (part.body if name == "BODY" else part.head + part.body).lower()
+        if octets in (part.body if name == "BODY" else part.head + part.body).lower():
+            return True
+        fields = () if name == "BODY" else part.header.values()
+        texts = chain(*map(reading.field, fields), reading.texts(part))
+        return any(wanted in text.casefold() for text in texts)
 
     return test
 

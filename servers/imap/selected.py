@@ -24,6 +24,7 @@ _RANGE: Final = rb"(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?"
 _SET: Final = re.compile(_RANGE + rb"(?:," + _RANGE + rb")*")
 _FLAG: Final = re.compile(rb"\\?[!#$&'+\-./0-9:;<=>?@A-Z^_`a-z|~]{1,60}")
 _MOST_FLAGS: Final = 30  # of one message
+_PIECE: Final = 64 * 1024  # octets of an answer, after which the client may read first
 
 
 class Selected:
@@ -65,7 +66,7 @@ class Selected:
             yield b"* %d EXISTS\r\n" % len(self._messages)
 
     def fetch(self, words: tuple[Word, ...], *, by_uid: bool) -> Iterator[bytes]:
-        """Yield the answers to FETCH.
+        """Yield the answers to FETCH, long ones in pieces: a client may ask for one mail again and again.
 
         Raises:
             BadSyntax: the command makes no sense.
@@ -82,8 +83,13 @@ class Selected:
                 self._mailbox.set_flags(now.message.number, now.flags)
                 if not any(item.name == b"FLAGS" for item in asked):
                     shown = [*asked, *items((Atom(b"FLAGS"),))]
-            told = b" ".join(item.name + b" " + item.show(now) for item in shown)
-            yield b"* %d FETCH (%b)\r\n" % (now.sequence, told)
+            told = b"* %d FETCH (" % now.sequence
+            for place, item in enumerate(shown):
+                told += (b" " if place else b"") + item.name + b" " + item.show(now)
+                if len(told) > _PIECE:
+                    yield told
+                    told = b""
+            yield told + b")\r\n"
 
     def store(self, words: tuple[Word, ...], *, by_uid: bool) -> Iterator[bytes]:
         """Yield the answers to STORE (RFC 3501, section 6.4.6).

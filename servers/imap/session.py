@@ -20,7 +20,7 @@ from mailtap.servers.sasl import Broken, Challenge, Dialogue, Step, Verdict
 from mailtap.servers.service import Security, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mailtap.servers.accounts import Account, Accounts
     from mailtap.servers.imap.selected import Selected
@@ -78,6 +78,7 @@ class ImapSession:
         self._actions: deque[Action] = deque()
         self._state = State.NOT_AUTHENTICATED
         self._dialogue: tuple[bytes, Dialogue] | None = None
+        self._answers: tuple[bytes, Iterator[bytes]] | None = None
         self._bad_commands = 0
         self._failed_logins = 0
         self.send(b"* OK [CAPABILITY %b] %b IMAP4rev1 toy server ready" % (self.able, service.host.encode()))
@@ -120,11 +121,15 @@ class ImapSession:
         """End the session because the connection did."""
         self._state = State.LOGOUT
         self.selected = None
+        self._answers = None
 
     # What comes
 
     def _step(self) -> bool:
-        """Take one line or command; return whether there was one."""
+        """Give one more answer, or take one line or command; return whether there was one."""
+        if self._answers is not None:
+            self._continue(*self._answers)
+            return True
         if self._dialogue is not None:
             line = self._intake.response()
             if line is not None:
@@ -147,6 +152,17 @@ class ImapSession:
             case _:
                 assert_never(step)
         return True
+
+    def _continue(self, tag: bytes, answers: Iterator[bytes]) -> None:
+        """Give the next of a command's answers, or its end."""
+        try:
+            self.send_whole(next(answers))
+        except StopIteration:
+            self._answers = None
+            self.answer(tag, "OK", "Done")
+        except BadSyntax as mistake:
+            self._answers = None
+            self._bad(tag, str(mistake))
 
     def _take(self, pieces: tuple[Piece, ...]) -> None:
         tag = pieces[0].value.partition(b" ")[0]
@@ -256,6 +272,10 @@ class ImapSession:
     def send(self, line: bytes) -> None:
         """Send a line."""
         self._actions.append(Send(line + b"\r\n"))
+
+    def send_all(self, tag: bytes, answers: Iterator[bytes]) -> None:
+        """Send answers, each once the one before it has been taken, and end the command."""
+        self._answers = tag, answers
 
     def send_whole(self, data: bytes) -> None:
         """Send what has its line ends already."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from email.utils import getaddresses
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import quote
 
 from mailtap.servers.imap.replies import NIL, listed, string
 
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
 
     from mailtap.servers.imap.parts import Part
 
+# A parameter's charset, language, and octets as Latin-1: how the standard library tells RFC 2231.
+_Extended: TypeAlias = tuple[str | None, str | None, str]
+
 _ADDRESSES: Final = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 _DEFAULT_TO_FROM: Final = frozenset({"Sender", "Reply-To"})
+_US_ASCII: Final = b'("CHARSET" "US-ASCII")'  # of a text that does not say (RFC 2046, section 4.1.2)
 
 
 def envelope(part: Part) -> bytes:
@@ -48,7 +53,7 @@ def _single(part: Part) -> list[bytes]:
     return [
         string(header.get_content_maintype().upper()),
         string(header.get_content_subtype().upper()),
-        _parameters(header.get_params()) if "Content-Type" in header else b'("CHARSET" "US-ASCII")',
+        _parameters(header.get_params()) if "Content-Type" in header or part.message else _US_ASCII,
         string(_field(header, "Content-ID")),
         string(_field(header, "Content-Description")),
         string((_field(header, "Content-Transfer-Encoding") or "7BIT").upper()),
@@ -75,22 +80,35 @@ def _extension(part: Part) -> list[bytes]:
     return [told, NIL, NIL]
 
 
-def _parameters(parameters: Iterable[tuple[str, str]] | None) -> bytes:
+def _parameters(parameters: Iterable[tuple[str, str | _Extended]] | None) -> bytes:
     """Return the parameters of a field without its value, which comes first."""
     _, *pairs = parameters or [("", "")]
-    return listed(string(text) for name, value in pairs for text in (name.upper(), value))
+    return listed(string(text) for name, value in pairs for text in _parameter(name.upper(), value))
+
+
+def _parameter(name: str, value: str | _Extended) -> tuple[str, str]:
+    """Return a parameter's name and value; one with a charset as RFC 2231, section 4, writes it."""
+    if isinstance(value, str):
+        return name, value
+    charset, language, octets = value
+    return f"{name}*", f"{charset or ''}'{language or ''}'{quote(octets, '', 'latin-1', 'replace')}"
 
 
 def _addresses(header: Header, name: str) -> bytes:
     """Return the addresses of a field; Sender and Reply-To are From's where they are not there."""
     if name not in header and name in _DEFAULT_TO_FROM:
         name = "From"
-    found = getaddresses([str(value) for value in header.get_all(name, [])])
+    try:
+        found = getaddresses([str(value) for value in header.get_all(name, [])])
+    except RecursionError:  # comments in comments, as deep as no one writes them
+        return NIL
     return listed(_address(*each) for each in found if each != ("", ""))
 
 
 def _address(display: str, address: str) -> bytes:
-    mailbox, _, host = address.rpartition("@")
+    mailbox, at, host = address.rpartition("@")
+    if not at:  # such as `root`: a name on the machine itself
+        mailbox, host = host, ""
     return b"(" + b" ".join((string(display or None), NIL, string(mailbox), string(host))) + b")"
 
 

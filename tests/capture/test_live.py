@@ -10,10 +10,13 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import denial
 import pytest
+import scapy.arch  # noqa: F401  # before a test plays another system
+from scapy.config import conf
 
 from mailtap.capture import live, loopback, ring_socket, scapy_socket, sieve
 from mailtap.capture.__main__ import main
@@ -332,6 +335,48 @@ def test_stopping_what_was_never_started_is_the_callers_mistake() -> None:
 def test_an_interface_that_is_not_there_is_named() -> None:
     with pytest.raises(CaptureUnavailable, match="no interface 'nosuch0'"):
         LiveCapture("nosuch0").start()
+
+
+def test_windows_without_npcap_is_told_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without it, scapy knows the loopback by a number only.
+    card = SimpleNamespace(name="Loopback Pseudo-Interface 1", network_name=r"\Device\NPF_{1}", flags=0)
+    monkeypatch.setattr(conf, "ifaces", {card.network_name: card})
+    monkeypatch.setattr(loopback, "LOOPBACK", r"\Device\NPF_Loopback")
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(CaptureUnavailable, match="Install Npcap"):
+        loopback.require_loopback(loopback.LOOPBACK)
+
+
+def test_an_interface_whose_name_is_no_text_is_named(engine: Engine) -> None:
+    with pytest.raises(CaptureUnavailable, match="no interface"):
+        LiveCapture(os.fsdecode(b"\xff"), engine=engine).start()
+
+
+# A private network whose loopback goes down while somebody listens, and one in which it already is.
+GOES_DOWN = """
+import fcntl, socket, struct, sys
+from mailtap.demo.network import namespace
+from mailtap.capture.live import Engine, LiveCapture
+
+namespace.enter_private_network()
+first, late = LiveCapture(engine=Engine(sys.argv[1])), LiveCapture(engine=Engine(sys.argv[1]))
+first.start()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    fcntl.ioctl(control, 0x8914, struct.pack("16sh22x", b"lo", 0))  # SIOCSIFFLAGS, without IFF_UP
+recording = first.stop()
+print(recording.complete, recording.problem)
+late.start()
+"""
+
+
+@linux
+@private
+def test_a_loopback_that_goes_down_is_noticed_and_one_that_is_down_is_refused(engine: Engine) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GOES_DOWN, engine], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout.startswith("False The listener failed: ")
+    assert "CaptureUnavailable: " in done.stderr
 
 
 @linux

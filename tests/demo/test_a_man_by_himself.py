@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import threading
 from contextlib import closing
 
 import pytest
@@ -10,6 +12,7 @@ from rawpeer import RawPeer, raw_peer
 
 from mailtap.capture.model import Field
 from mailtap.demo import cast
+from mailtap.demo.adversary.betweentwo import BetweenTwo
 from mailtap.demo.adversary.man import ManInThePath
 from mailtap.demo.scenarios import SCENARIOS
 from mailtap.servers import (
@@ -112,6 +115,31 @@ def test_a_server_that_refuses_tls_ends_the_session(protocol: str) -> None:
             assert peer.read_to_end() == b""
         assert man.wait_idle(10)
     assert man.loot() == ()
+
+
+def test_a_mail_program_that_leaves_before_the_server_speaks_leaves_nothing_undone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = threading.Event()
+    lose = BetweenTwo.connection_lost
+
+    def note(self: BetweenTwo, error: Exception | None) -> None:
+        lose(self, error)
+        left.set()
+
+    monkeypatch.setattr(BetweenTwo, "connection_lost", note)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ManInThePath(service("pop3", "starttls"), server.getsockname()) as man,
+    ):
+        peer = RawPeer(man.endpoint)
+        reached, _ = server.accept()
+        with reached:
+            peer.vanish()
+            assert left.wait(10)
+            gc.collect()  # what nobody holds is gone now
+        assert man.wait_idle(10)
+    assert caplog.records == []
 
 
 def test_his_end_ends_what_is_still_open() -> None:

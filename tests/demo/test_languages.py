@@ -103,7 +103,8 @@ def test_help_does_without_the_characters_that_a_terminal_lacks(part: tuple[str,
 @pytest.mark.parametrize("what", ["plain", "apop", "tls", "list", "matrix", "doctor"])
 def test_no_english_sentence_is_left_in_japanese(what: str) -> None:
     def sentences(language: str) -> list[str]:
-        lines = lessons.tell(what, "--no-witness", "--lang", language).out.splitlines()
+        told = lessons.tell(what, "--no-witness", "--lang", language).out
+        lines = told.replace(sys.executable, "").splitlines()  # a folder may be called anything
         # What the operating system says, it says in its own language.
         lines = [line for line in lines if "[Errno" not in line]
         return [line for line in lines if ENGLISH.search(line) and not ON_THE_WIRE.search(line)]

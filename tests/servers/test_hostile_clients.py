@@ -9,6 +9,7 @@ import smtplib
 import socket
 import subprocess
 import sys
+import tracemalloc
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -245,6 +246,23 @@ def test_client_that_only_writes_is_cut_off(besieged, key, command):
     assert besieged.sessions[SERVICES[key]].aborted == 1
 
 
+def test_mail_that_is_asked_for_again_and_again_is_not_held_as_often(besieged):
+    besieged.mailboxes["taro"].add(b"x" * 1_000_000)
+    with raw_peer(besieged.endpoints[SERVICES["imap", "plain"]]) as peer:
+        peer.line()
+        assert peer.ask(b"a LOGIN taro tanstaaf").startswith(b"a OK")
+        peer.send(b"b SELECT INBOX\r\n")
+        peer.read_until(b"b OK [READ-WRITE] Open\r\n")
+        tracemalloc.start()
+        try:
+            peer.send(b"c FETCH 1 (" + b" ".join([b"BODY.PEEK[]"] * 200) + b")\r\n")
+            peer.read_until(b"* 1 FETCH (BODY[]")
+            held = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert held < 20_000_000
+
+
 def test_client_that_vanishes_in_retr_leaves_the_maildrop_unlocked(besieged):
     besieged.mailboxes["taro"].add(b"x" * 90_000 + b"\r\n")
     peer = RawPeer(besieged.endpoints[POP3])
@@ -315,6 +333,16 @@ def begin_tls(peer, key):
             peer.send(b"EHLO x\r\n")
             peer.read_until(b"250 HELP\r\n")
         peer.ask({"smtp": b"STARTTLS", "pop3": b"STLS", "imap": b"a STARTTLS"}[key[0]])
+
+
+@pytest.mark.parametrize("key", ENCRYPTED, ids="-".join)
+def test_client_that_says_goodbye_and_stays_is_not_waited_for(besieged, certificates, key):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        begin_tls(peer, key)
+        peer.start_tls(certificates.client_context())
+        peer.send(b"a LOGOUT\r\n" if key[0] == "imap" else b"QUIT\r\n")
+        assert besieged.wait_idle(PATIENCE, sessions=1)
+    assert besieged.sessions[SERVICES[key]].finished == 1
 
 
 def test_commands_injected_before_starttls_do_not_count(besieged, certificates):

@@ -111,6 +111,27 @@ def test_port_of_the_administrator_is_told_apart(monkeypatch):
         listener_module.listen("127.0.0.1", 110)
 
 
+@pytest.mark.parametrize(
+    ("step", "number", "said"),
+    [
+        pytest.param(
+            "bind", errno.EADDRNOTAVAIL, "This machine has no address ::1: use 127", id="no such address"
+        ),
+        pytest.param(
+            "__init__", errno.EAFNOSUPPORT, "This machine has no address ::1: use 127", id="no IPv6"
+        ),
+        pytest.param("__init__", errno.EMFILE, "Too many open files", id="no file left"),
+    ],
+)
+def test_why_an_address_cannot_be_had_is_told(monkeypatch, step, number, said):
+    def refuse(self, *_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, step, refuse)
+    with pytest.raises((AddressRefused, OSError), match=said):
+        listener_module.listen("::1", 0)
+
+
 def test_no_event_loop_is_told_and_leaves_no_port_open(monkeypatch):
     def fail(_main):
         _main.close()

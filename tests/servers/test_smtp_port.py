@@ -95,6 +95,13 @@ EXCHANGES = [
     pytest.param([("AUTH PLAIN " + coat("\0hanako\0wrong").decode(), b"535 ")], id="wrong password"),
     pytest.param([("AUTH PLAIN " + coat("\0nobody\0x").decode(), b"535 ")], id="unknown name"),
     pytest.param([("AUTH PLAIN " + coat("no parts").decode(), b"501 ")], id="PLAIN, malformed"),
+    pytest.param([("AUTH PLAIN =", b"501 "), ("AUTH PLAIN !", b"501 ")], id="PLAIN, nothing"),
+    pytest.param(
+        [("AUTH PLAIN " + coat("hanako\0hanako\0ume-no-hana").decode(), b"235 ")], id="PLAIN, for oneself"
+    ),
+    pytest.param(
+        [("AUTH PLAIN " + coat("taro\0hanako\0ume-no-hana").decode(), b"535 ")], id="PLAIN, for another user"
+    ),
     pytest.param([("AUTH CRAM-MD5 " + coat("hanako x").decode(), b"501 ")], id="CRAM-MD5, initial response"),
     pytest.param(
         [
@@ -114,6 +121,34 @@ def test_login(port, exchange):
         hello(peer)
         for command, reply in exchange:
             assert peer.ask(command.encode()).startswith(reply)
+
+
+def test_no_login_in_the_middle_of_a_mail(port):
+    service = replace(LOGIN, login_required=False)
+    with raw_peer(port(service).endpoints[service]) as peer:
+        hello(peer)
+        login = b"AUTH PLAIN " + coat("\0hanako\0ume-no-hana")
+        assert peer.ask(b"MAIL FROM:<hanako@lab.example>").startswith(b"250 ")
+        assert peer.ask(login).startswith(b"503 ")
+        assert peer.ask(b"RCPT TO:<taro@lab.example>").startswith(b"250 ")
+        assert peer.ask(b"RSET").startswith(b"250 ")
+        assert peer.ask(login).startswith(b"235 ")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param(b" AUTH=<>", id="nobody"),
+        pytest.param(b" SIZE=10 auth=h+2Bx@lab.example BODY=8BITMIME", id="somebody, among others"),
+        pytest.param(b" AUTH=" + b"x" * 900, id="long"),
+    ],
+)
+def test_who_submitted_a_mail_may_be_said_where_logins_are_offered(port, parameters):
+    service = replace(LOGIN, login_required=False)
+    with raw_peer(port(service).endpoints[service]) as peer, raw_peer(port().endpoints[OPEN]) as other:
+        for each, reply in ((peer, b"250 "), (other, b"5")):
+            hello(each)
+            assert each.ask(b"MAIL FROM:<hanako@lab.example>" + parameters).startswith(reply)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

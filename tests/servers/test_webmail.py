@@ -110,12 +110,17 @@ def test_what_a_mail_says_is_never_markup(lab: ToyServers) -> None:
         b"\xff\x00",
         b"Content-Type: text/plain; charset=none\r\n\r\nx",
         b"Subject: =?x?b?!!?=\r\nTo: ,,<\r\n\r\n",
+        b"Content-Type: text/plain; x*\r\n\r\nx",
     ],
-    ids=["empty", "no-mail", "no-charset", "bad-words"],
+    ids=["empty", "no-mail", "no-charset", "bad-words", "no-parameter"],
 )
-def test_any_mail_is_shown_somehow(lab: ToyServers, mail: bytes) -> None:
+@pytest.mark.parametrize("place", ["inbox", "message", "source"])
+def test_any_mail_is_shown_somehow(lab: ToyServers, mail: bytes, place: str) -> None:
     message = lab.mailboxes["taro"].add(mail)
-    assert ask(lab, get(f"message?uid={message.uid}", log_in(lab))).startswith("HTTP/1.1 200 ")
+    cookie = log_in(lab)
+    with socket.create_connection(lab.endpoints[WEBMAIL["plain"]], 10) as peer:
+        peer.sendall(get(f"{place}?uid={message.uid}", cookie).encode())
+        assert peer.makefile("rb").readline().startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(

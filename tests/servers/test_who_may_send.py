@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from toylab import HANAKO, LETTER, TARO
 
-from mailtap.servers import NotForwarded, Security, ServerProtocol, Service, ToyServers
+from mailtap.servers import Limits, NotForwarded, Security, ServerProtocol, Service, ToyServers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -91,6 +91,15 @@ def test_what_the_next_server_does_not_take_is_refused_and_not_half_delivered() 
         with pytest.raises(smtplib.SMTPDataError, match="next server"):
             send(smtp, STRANGER, AT_TARO)
         assert servers.mailboxes[TARO.username].messages == ()
+
+
+def test_what_does_not_fit_here_is_not_passed_on_either() -> None:
+    post = Post()
+    with client(SMTP, forward=post.forward, limits=Limits(mailbox_messages=0)) as (smtp, _):
+        log_in(smtp)
+        with pytest.raises(smtplib.SMTPDataError, match="Mailbox full"):
+            send(smtp, STRANGER, AT_TARO)
+    assert post.got == []
 
 
 def test_port_25_refuses_clients() -> None:

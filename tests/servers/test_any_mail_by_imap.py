@@ -1,0 +1,133 @@
+"""Mail as the world sends it, and as nobody should: each is fetched by IMAP, and the session goes on."""
+
+from __future__ import annotations
+
+import imaplib
+from typing import TYPE_CHECKING
+
+import pytest
+from toylab import SERVICES, TARO
+
+if TYPE_CHECKING:
+    from mailtap.servers import ToyServers
+
+
+def fetch(lab: ToyServers, mail: bytes, item: str) -> bytes:
+    """Put a mail into Taro's mailbox and return what he is told when he asks for one item of it."""
+    lab.mailboxes[TARO.username].add(mail)
+    with imaplib.IMAP4(*lab.endpoints[SERVICES["imap", "plain"]], timeout=10) as client:
+        client.login(TARO.username, TARO.password)
+        client.select()
+        status, told = client.fetch("1", item)
+        assert status == "OK"
+    # imaplib gives what ends in a literal as (text, literal), and texts as they are.
+    return b" ".join(part for each in told if each for part in (each if isinstance(each, tuple) else (each,)))
+
+
+ODD = [
+    pytest.param(b"Date: \xff\r\n\r\n", "INTERNALDATE", b'" 1-Jan-1970', id="8-bit bytes for a date"),
+    pytest.param(
+        "Subject: 給与\r\n\r\n".encode(),
+        "ENVELOPE",
+        "給与".encode(),
+        id="a subject in bare UTF-8, byte for byte",
+    ),
+    pytest.param(
+        b"From: J\xf6rg <j@x.example>\r\n\r\n", "ENVELOPE", b"J\xf6rg", id="a name in Latin-1, byte for byte"
+    ),
+    pytest.param(
+        b'Content-Type: multipart/mixed; boundary="\xff"\r\n\r\n--\xff\r\n\r\nhi\r\n--\xff--\r\n',
+        "BODY[1]",
+        b"hi",
+        id="8-bit bytes for a boundary",
+    ),
+    pytest.param(
+        b"Content-Type: multipart/mixed; boundary*=utf-8''%E6%A2%85\r\n\r\nhi\r\n",
+        "BODY[TEXT]",
+        b"hi",
+        id="a boundary of another alphabet",
+    ),
+    pytest.param(
+        b"Content-Type: multipart/mixed; boundary*=idna''x\r\n\r\nhi\r\n",
+        "BODY[TEXT]",
+        b"hi",
+        id="a boundary in no charset",
+    ),
+    pytest.param(
+        b"Content-Disposition: attachment; filename*=UTF-8'ja'%E6%A2%85.pdf\r\n\r\nhi\r\n",
+        "BODYSTRUCTURE",
+        b'("FILENAME*" "UTF-8\'ja\'%E6%A2%85.pdf")',
+        id="a file's name of another alphabet",
+    ),
+    pytest.param(
+        b"Content-Type: application/pdf; name*0*=UTF-8''%E6%A2; name*1*=%85.pdf\r\n\r\nhi\r\n",
+        "BODY",
+        b'("NAME*" "UTF-8\'\'%E6%A2%85.pdf")',
+        id="a file's name in pieces",
+    ),
+    pytest.param(
+        b"From: Cron <root>\r\n\r\n", "ENVELOPE", b'(("Cron" NIL "root" ""))', id="an address without a host"
+    ),
+    pytest.param(
+        b"Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n\r\nSubject: in\r\n\r\nhi\r\n--x--\r\n",
+        "(BODY BODY[1.HEADER])",
+        b'(BODY (("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 17 (NIL "in" NIL NIL NIL NIL NIL NIL NIL NIL) '
+        b'("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 2 0) 2) "DIGEST") BODY[1.HEADER] {15}',
+        id="a digest, of messages",
+    ),
+    pytest.param(b"From: " + b"(" * 3000 + b"\r\n\r\n", "ENVELOPE", b"NIL", id="comments in comments"),
+    pytest.param(
+        b"a" * 400_000 + b"\nFrom: x\r\nTo: y\r\n\r\n",
+        "BODY[HEADER.FIELDS (To)]",
+        b"To: y\r\n\r\n",
+        id="a long line that ends in a bare line feed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("mail", "item", "told"), ODD)
+def test_any_mail_is_fetched(lab: ToyServers, mail: bytes, item: str, told: bytes) -> None:
+    assert told in fetch(lab, mail, item)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param("9" * 5_000, id="a number of many digits"), pytest.param("." * 16_000 + "!", id="dots")],
+)
+def test_a_section_that_no_mail_has_is_refused_at_once(lab: ToyServers, path: str) -> None:
+    with pytest.raises(imaplib.IMAP4.error, match="No such item"):
+        fetch(lab, b"Subject: x\r\n\r\n", f"BODY[{path}]")
+
+
+LETTERS = [
+    pytest.param("Subject: =?utf-8?b?57Wm5LiO?=\r\n\r\nx", {"SUBJECT", "TEXT"}, id="an encoded word"),
+    pytest.param("Subject: 給与\r\n\r\nx", {"SUBJECT", "TEXT"}, id="bare UTF-8 in the header"),
+    pytest.param("Content-Transfer-Encoding: base64\r\n\r\n57Wm5LiO\r\n", {"BODY", "TEXT"}, id="base64"),
+    pytest.param(
+        "Content-Type: text/plain; charset=iso-2022-jp\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        "=1B$B5kM?=1B(B\r\n",
+        {"BODY", "TEXT"},
+        id="ISO-2022-JP in quoted-printable",
+    ),
+    pytest.param(
+        "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        "57Wm5LiO\r\n--x--\r\n",
+        {"BODY", "TEXT"},
+        id="a part",
+    ),
+    pytest.param(
+        "Subject: =?none?b?!?=\r\nContent-Type: text/x; charset=idna\r\n\r\nx", set(), id="no charset"
+    ),
+    pytest.param("Content-Transfer-Encoding: base64\r\n\r\n5!\r\n", set(), id="no base64"),
+]
+
+
+@pytest.mark.parametrize(("letter", "found"), LETTERS)
+def test_search_undoes_encodings(lab: ToyServers, letter: str, found: set[str]) -> None:
+    lab.mailboxes[TARO.username].add(letter.encode())
+    with imaplib.IMAP4(*lab.endpoints[SERVICES["imap", "plain"]], timeout=10) as client:
+        client.login(TARO.username, TARO.password)
+        client.select()
+        for key in ("SUBJECT", "BODY", "TEXT"):
+            client.literal = "給与".encode()
+            assert client.search("UTF-8", key) == ("OK", [b"1" if key in found else b""])
