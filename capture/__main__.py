@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mailtap.capture.backlog import Backlog
+    from mailtap.capture.files.pcapfile import Handful
     from mailtap.capture.keeping import Keeper
     from mailtap.capture.language import Say
     from mailtap.capture.live import LiveCapture
@@ -58,13 +59,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         streams.speak_utf8()
     try:
-        return _Run(options, say).run()
+        code = _Run(options, say).run()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Nothing may be written at exit either.
+    except OSError as error:
+        # Nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        if isinstance(error, BrokenPipeError):  # whoever read our output has had enough
+            return DONE
+        print(f"mailtap: {printable(explained(error, say))}", file=sys.stderr)  # noqa: T201
+        return DAMAGED
+    return code
+
+
+class _Unreadable(Exception):  # noqa: N818  # what cannot be read, not what is printed of it
+    """A capture cannot be read; why is its cause."""
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Tell what goes wrong where a capture is read from what goes wrong where something is printed."""
+    try:
+        yield
+    except OSError as error:
+        raise _Unreadable(system_reason(error)) from error
+
+
+def _read(source: Readable) -> Iterator[Handful]:
+    """Yield what is in a capture."""
+    with _reading():
+        yield from handfuls(source)
 
 
 class _Run:
@@ -127,16 +152,14 @@ class _Run:
         try:
             with self._source(name) as source:
                 printer, listener = self._printer(name, source), self._listener(name)
-                for handful in handfuls(source):
+                for handful in _read(source):
                     for item in listener.hear_together(handful):
                         self._show(item, printer, name)
                     printer.flush()
                 for item in listener.close():
                     self._show(item, printer, name)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            reason = self._say(system_reason(error))
+        except _Unreadable as error:
+            reason = self._say(str(error))
             self._complain(N_("Cannot read {file}: {reason}."), file=name, reason=reason)
             return False
         printer.end()
@@ -149,7 +172,9 @@ class _Run:
             yield sys.stdin.buffer
             return
         # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
-        with Path(name).open("rb", buffering=0) as file:
+        with _reading():
+            opened = Path(name).open("rb", buffering=0)  # noqa: SIM115  # closed below
+        with opened as file:
             if self._watched() and is_long(file):
                 with Bar(file, printable(Path(name).name)) as bar:
                     yield bar
