@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -273,6 +274,25 @@ def test_one_failing_row_does_not_stop_the_others(
     assert bad["scenario"] == "apop"
     assert complaint in bad["problems"][0]
     assert bad["leaked"] == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="a process may use all processors here")
+def test_no_more_processes_than_processors_that_may_be_used(working_rungs: dict[str, str]) -> None:
+    if working_rungs["private-network"]:
+        pytest.skip(f"no private network here: {working_rungs['private-network']}")
+    counted = """
+import os, sys
+os.cpu_count = lambda: 1_000
+from mailtap.demo.crew import Crew
+hire = Crew._hire
+def counted(self):
+    print("one more", file=sys.stderr)
+    hire(self)
+Crew._hire = counted
+"""
+    told = lessons.tell_with(counted, "matrix", "--json", "--no-witness", "--rung", "private-network")
+    assert len(told.summaries) == len(NAMES)
+    assert told.err.count("one more") == min(len(NAMES), max(2, len(os.sched_getaffinity(0))))
 
 
 def test_a_process_that_dies_takes_one_row_with_it_and_leaves_nothing(
