@@ -128,7 +128,11 @@ def _problem(options: Namespace, say: Say) -> str | None:
 def _list(options: Namespace, say: Say) -> int:
     from mailtap.demo.telling import handbook  # noqa: PLC0415
 
-    shapes = {"github": handbook.handbook, "json": handbook.objects, "text": handbook.contents}
+    if options.format == "text":
+        sys.stdout.write(handbook.contents(SCENARIOS, say))
+        return Exit.DONE
+    # Files are UTF-8 everywhere, a terminal has its own encoding.
+    shapes = {"github": handbook.handbook, "json": handbook.objects}
     sys.stdout.buffer.write(shapes[options.format](SCENARIOS, say).encode())
     return Exit.DONE
 

@@ -100,6 +100,19 @@ def test_help_does_without_the_characters_that_a_terminal_lacks(part: tuple[str,
     assert b"??" in done.stdout
 
 
+@pytest.mark.parametrize("what", ["list", "doctor", "plain"])
+def test_a_terminal_is_spoken_to_in_its_own_encoding(what: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mailtap.demo", what, "--no-witness"],
+        capture_output=True,
+        env=lessons.environment(LANG="ja_JP.eucJP", PYTHONIOENCODING="euc_jp"),
+        timeout=lessons.TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert JAPANESE.search(done.stdout.decode("euc_jp"))
+
+
 @pytest.mark.parametrize("what", ["plain", "apop", "tls", "list", "matrix", "doctor"])
 def test_no_english_sentence_is_left_in_japanese(what: str) -> None:
     def sentences(language: str) -> list[str]:
