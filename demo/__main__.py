@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture import streams
 from mailtap.capture.language import N_
 from mailtap.capture.options import Parser
 from mailtap.demo import shell
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_in_any_order(given)
     options.format = options.format or ("json" if options.json else "text")
     options.json = options.format == "json"
+    if options.json:
+        streams.speak_utf8()
     problem = _problem(options, say)
     if problem:
         parser.error(problem)

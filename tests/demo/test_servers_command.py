@@ -40,14 +40,14 @@ SECURITY = {
 
 
 @contextmanager
-def servers(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def servers(*arguments: str, **changes: str) -> Iterator[subprocess.Popen[str]]:
     """Run the servers, and end them."""
     with subprocess.Popen(
         [sys.executable, "-c", START, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env=lessons.environment(),
+        encoding="utf-8",
+        env=lessons.environment(**changes),
     ) as program:
         try:
             yield program
@@ -174,6 +174,19 @@ def test_the_tap_tells_connections_apart_and_what_was_refused() -> None:
         pop3.quit()
         said = read_until(program, "password: fujisan2023\n")
     assert "POP3 B  password" in said
+
+
+def test_json_is_utf_8_whatever_the_terminal_speaks() -> None:
+    with servers("--tap", "--plain", "--json", PYTHONIOENCODING="ascii") as program:
+        settings = {each["protocol"]: each for each in read_objects(program, COUNT["plain"])}
+        pop3 = poplib.POP3("127.0.0.1", settings["pop3"]["port"])
+        pop3.user("taro")
+        pop3.pass_("fujisan2023")
+        pop3.retr(1)
+        pop3.quit()
+        while (leak := read_objects(program, 1)[0])["field"] != "subject":
+            pass
+    assert "社外秘" in leak["value"]
 
 
 def ended(program: subprocess.Popen[str]) -> str:
