@@ -104,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CaptureUnavailable as error:
         aside.say(error)
         return Exit.CANNOT_LISTEN
+    except BrokenPipeError:  # whoever read our output has had enough
+        raise
     except (ServersError, OSError) as error:
         aside.say(error)
         return Exit.FAILED

@@ -189,6 +189,21 @@ def test_json_is_utf_8_whatever_the_terminal_speaks() -> None:
     assert "社外秘" in leak["value"]
 
 
+def test_a_reader_who_has_had_enough_of_the_tap_is_no_error() -> None:
+    with servers("--tap", "--plain", "--json") as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        settings = {each["protocol"]: each for each in read_objects(program, COUNT["plain"])}
+        program.stdout.close()
+        pop3 = poplib.POP3("127.0.0.1", settings["pop3"]["port"])
+        pop3.user("taro")
+        pop3.pass_("fujisan2023")
+        pop3.close()
+        assert program.wait(20) == 0
+        said = [line for line in program.stderr.read().splitlines() if "stays root" not in line]
+    assert said == []
+
+
 def ended(program: subprocess.Popen[str]) -> str:
     """Interrupt the servers, and return what they print after that."""
     program.send_signal(signal.SIGINT)
