@@ -20,7 +20,7 @@ from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter,
 from mailtap.capture.progress import Bar, Beside, is_long
 from mailtap.capture.report import printable
 from mailtap.capture.sources import handfuls
-from mailtap.capture.wrapping import fitted
+from mailtap.capture.wrapping import fitted, joined
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -261,7 +261,7 @@ class _Run:
                 said = [self._say(listening, engine=capture.engine)]
                 if capture.instead is not None:
                     said.append(explained(capture.instead, self._say))
-                self._complain("{reason}", reason=" ".join(said))
+                self._complain("{reason}", reason=joined(said))
                 self._hear(packets, capture)
         except CaptureUnavailable as error:
             self._complain("{reason}", reason=explained(error, self._say))
