@@ -20,13 +20,14 @@ from mailtap.capture.printer import NO_LOGIN, NOTHING, JsonPrinter, LinePrinter,
 from mailtap.capture.progress import Bar, Beside, is_long
 from mailtap.capture.report import printable
 from mailtap.capture.sources import handfuls
-from mailtap.capture.wrapping import fitted
+from mailtap.capture.wrapping import fitted, joined
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Iterator, Sequence
 
     from mailtap.capture.backlog import Backlog
+    from mailtap.capture.files.pcapfile import Handful
     from mailtap.capture.keeping import Keeper
     from mailtap.capture.language import Say
     from mailtap.capture.live import LiveCapture
@@ -60,13 +61,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         streams.speak_utf8()
     try:
-        return _Run(options, say).run()
+        code = _Run(options, say).run()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Nothing may be written at exit either.
+    except OSError as error:
+        # Nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        if isinstance(error, BrokenPipeError):  # whoever read our output has had enough
+            return DONE
+        print(f"mailtap: {printable(explained(error, say))}", file=sys.stderr)  # noqa: T201
+        return DAMAGED
+    return code
+
+
+class _Unreadable(Exception):  # noqa: N818  # what cannot be read, not what is printed of it
+    """A capture cannot be read; why is its cause."""
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Tell what goes wrong where a capture is read from what goes wrong where something is printed."""
+    try:
+        yield
+    except OSError as error:
+        raise _Unreadable(system_reason(error)) from error
+
+
+def _read(source: Readable) -> Iterator[Handful]:
+    """Yield what is in a capture."""
+    with _reading():
+        yield from handfuls(source)
 
 
 class _Run:
@@ -134,10 +159,8 @@ class _Run:
                     for item in items:
                         self._show(item, printer, name)
                     printer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            reason = self._say(system_reason(error))
+        except _Unreadable as error:
+            reason = self._say(str(error))
             self._complain(N_("Cannot read {file}: {reason}."), file=name, reason=reason)
             return False
         printer.end()
@@ -149,13 +172,14 @@ class _Run:
             from mailtap.capture import shares  # noqa: PLC0415  # only when used
 
             if shares.is_worth_it(name):
-                for heard in shares.hear(self._work(name)):
-                    if isinstance(source, Bar):
-                        source.reach(heard.at)
-                    yield heard.items
+                with _reading():
+                    for heard in shares.hear(self._work(name)):
+                        if isinstance(source, Bar):
+                            source.reach(heard.at)
+                        yield heard.items
                 return
         listener = self._listener(name)
-        for handful in handfuls(source):
+        for handful in _read(source):
             yield listener.hear_together(handful)
         yield listener.close()
 
@@ -182,7 +206,9 @@ class _Run:
             yield sys.stdin.buffer
             return
         # Unbuffered: the reader has its own buffer, and a pipe gives what it has.
-        with Path(name).open("rb", buffering=0) as file:
+        with _reading():
+            opened = Path(name).open("rb", buffering=0)  # noqa: SIM115  # closed below
+        with opened as file:
             if self._watched() and is_long(file):
                 with Bar(file, printable(Path(name).name)) as bar:
                     yield bar
@@ -276,7 +302,7 @@ class _Run:
                 said = [self._say(listening, engine=capture.engine)]
                 if capture.instead is not None:
                     said.append(explained(capture.instead, self._say))
-                self._complain("{reason}", reason=" ".join(said))
+                self._complain("{reason}", reason=joined(said))
                 self._hear(packets, capture)
         except CaptureUnavailable as error:
             self._complain("{reason}", reason=explained(error, self._say))

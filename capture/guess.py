@@ -7,17 +7,20 @@ at home until one fits, without the server noticing.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import math
 import re
 from dataclasses import replace
 from importlib.resources import files
+from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mailtap.capture.language import N_, Explained, system_reason
 from mailtap.capture.model import Field, Leak, Secret
+from mailtap.capture.sinks import is_device
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +37,7 @@ _ENDINGS = tuple(
     )
 )
 _BLOCK = 64  # bytes in a block of MD5, which HMAC pads its key to (RFC 2104, section 2)
+_LONGEST = 1 << 16  # characters of a line, so that a file without line ends does not fill the memory
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
@@ -122,20 +126,30 @@ def read_words(path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the lines of a word list, one at a time, so that its size does not matter.
 
     A byte order mark and line ends (LF or CRLF) are dropped, empty lines skipped; spaces belong to
-    the word. Bytes that are not UTF-8 are kept and tried as they are.
+    the word. After the mark of UTF-16, as Windows writes it, the list is read as that. Else bytes that are
+    not UTF-8 are kept and tried as they are.
 
     Raises:
-        WordListError: the file is missing or cannot be read.
+        WordListError: the file is missing or cannot be read, or can be read only once, as a pipe can.
     """
     try:
-        with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
-            for line in lines:
+        if is_device(path):
+            raise _unreadable(path, N_("it can be read only once, and is needed for each digest"))
+        with Path(path).open("rb") as file:
+            wide = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            encoding, errors = ("utf-16", "replace") if wide else ("utf-8-sig", "surrogateescape")
+            lines = TextIOWrapper(file, encoding, errors, newline="\n")
+            while line := lines.readline(_LONGEST):
                 word = line.rstrip("\r\n")
                 if word:
                     yield word
     except OSError as error:
-        text = N_("Cannot read the word list {path}: {reason}. Give a text file, one word a line.")
-        raise WordListError(text, path=str(path), reason=system_reason(error)) from error
+        raise _unreadable(path, system_reason(error)) from error
+
+
+def _unreadable(path: str | os.PathLike[str], reason: str) -> WordListError:
+    text = N_("Cannot read the word list {path}: {reason}. Give a text file, one word a line.")
+    return WordListError(text, path=str(path), reason=reason)
 
 
 def seconds_to_exhaust(alphabet: int, length: int, rate: float) -> float:

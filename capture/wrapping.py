@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mailtap.capture.report import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Protocol
 
     class Stream(Protocol):
@@ -37,6 +38,14 @@ def fitted(text: str, stream: Stream) -> str:
     if not terminal:
         return text
     return "\n".join(broken(text, max(_NARROWEST, shutil.get_terminal_size().columns - 1)))
+
+
+def joined(sentences: Iterable[str]) -> str:
+    """Return sentences as one text; between Japanese ones there is no space."""
+    text = ""
+    for sentence in filter(None, sentences):
+        text += sentence if not text or text.endswith("。") else f" {sentence}"
+    return text
 
 
 def broken(text: str, room: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture import streams
 from mailtap.capture.language import N_
 from mailtap.capture.options import Parser
 from mailtap.demo import shell
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_in_any_order(given)
     options.format = options.format or ("json" if options.json else "text")
     options.json = options.format == "json"
+    if options.json:
+        streams.speak_utf8()
     problem = _problem(options, say)
     if problem:
         parser.error(problem)
@@ -128,7 +131,11 @@ def _problem(options: Namespace, say: Say) -> str | None:
 def _list(options: Namespace, say: Say) -> int:
     from mailtap.demo.telling import handbook  # noqa: PLC0415
 
-    shapes = {"github": handbook.handbook, "json": handbook.objects, "text": handbook.contents}
+    if options.format == "text":
+        sys.stdout.write(handbook.contents(SCENARIOS, say))
+        return Exit.DONE
+    # Files are UTF-8 everywhere, a terminal has its own encoding.
+    shapes = {"github": handbook.handbook, "json": handbook.objects}
     sys.stdout.buffer.write(shapes[options.format](SCENARIOS, say).encode())
     return Exit.DONE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mailtap.demo import shell
 from mailtap.demo.doctor import diagnose
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mailtap.demo.doctor import Diagnosis
 
 
+_INDENT: Final = "     "
+
+
 def main(options: Namespace, say: Say) -> int:
     """Examine this machine, print what was found, and return the exit code: 3 where no rung works."""
     diagnosis = diagnose()
@@ -33,27 +36,28 @@ def main(options: Namespace, say: Say) -> int:
 
 def _tell(diagnosis: Diagnosis, console: Console, reader: Reader) -> None:
     say = reader.say
-    console.print(f"{diagnosis.system}; Python {diagnosis.python}")
+    _wrapped(console, reader, f"{diagnosis.system}; Python {diagnosis.python}")
     console.print()
-    console.print(say("Where the demo can run, best first; each was tried for real:"))
+    _wrapped(console, reader, say("Where the demo can run, best first; each was tried for real:"))
     for probe in diagnosis.probes:
         chosen = probe.rung == diagnosis.chosen
         sign = "▶" if chosen else "✔" if probe.works else "✘"
         used = say(" (will be used)") if chosen else ""
         console.print(f" {sign} {probe.rung}{used}", style="bold green" if chosen else "")
-        _indented(console, reader, say(probe.reason))
+        _wrapped(console, reader, say(probe.reason), hang=_INDENT)
         if not probe.works:
-            _indented(console, reader, say(probe.mend))
-            _indented(console, reader, probe.detail)
+            _wrapped(console, reader, say(probe.mend), hang=_INDENT)
+            _wrapped(console, reader, probe.detail, hang=_INDENT)
     console.print()
-    console.print(say("Programs that help, none of them needed:"))
+    _wrapped(console, reader, say("Programs that help, none of them needed:"))
     for tool in diagnosis.tools:
         found = str(tool.path) if tool.path else say("not found")
-        console.print(f" {'✔' if tool.path else '✘'} {tool.name}: {say(tool.purpose)} ({found})")
+        sign = "✔" if tool.path else "✘"
+        _wrapped(console, reader, f"{tool.name}: {say(tool.purpose)} ({found})", hang=f" {sign} ")
         if not tool.path and tool.install:
-            _indented(console, reader, tool.install)
+            _wrapped(console, reader, tool.install, hang=_INDENT)
 
 
-def _indented(console: Console, reader: Reader, text: str) -> None:
-    for line in reader.wrapped(text, hang="     "):
-        console.print(line)
+def _wrapped(console: Console, reader: Reader, text: str, *, hang: str = "") -> None:
+    for line in reader.wrapped(text, hang=hang):
+        console.print(line, soft_wrap=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture import streams
 from mailtap.capture.language import N_, system_reason
 from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.model import Note
@@ -91,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     say = shell.speak(given)
     options = _parser(say).parse_args(given)
+    if options.json:
+        streams.speak_utf8()
     aside = Aside(say)
     try:
         return _serve(options, say, aside)
@@ -101,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CaptureUnavailable as error:
         aside.say(error)
         return Exit.CANNOT_LISTEN
+    except BrokenPipeError:  # whoever read our output has had enough
+        raise
     except (ServersError, OSError) as error:
         aside.say(error)
         return Exit.FAILED

@@ -12,6 +12,7 @@ import mailtap.capture
 from mailtap.capture.language import explained
 from mailtap.capture.model import Note
 from mailtap.capture.options import reader_language
+from mailtap.capture.wrapping import joined
 from mailtap.demo.telling.reader import Reader
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Aside:
     def say(self, *texts: object, before: str = "", after: str = "") -> None:
         """Say texts in the reader's language, one after the other in a line of their own."""
         said = [_told(text, self._say) for text in texts]
-        line = " ".join(part for part in (*said, after) if part)
+        line = joined((*said, after))
         for row in Reader(self._say, self._console.width).wrapped(before + line):
             self._console.print(row, soft_wrap=True)
 

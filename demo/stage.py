@@ -83,7 +83,7 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
         certificates = _certificates(scenario, key_log)
         journey = Journey(scenario=scenario, certificates=certificates, forger=_forger(scenario))
         offices = stack.enter_context(open_offices(scenario, lab, certificates, journey.forward))
-        fronts, intruders = _fronts(scenario, offices, stack)
+        fronts, intruders = _fronts(scenario, offices, key_log, stack)
         # Legs that share a front share its tap.
         names = {front: str(number) for number, front in enumerate(dict.fromkeys(fronts.values()))}
         well_known = {names[front]: leg.service.port for leg, front in fronts.items()}
@@ -110,14 +110,14 @@ def perform(scenario: Scenario, lab: Lab) -> Run:
 
 
 def _fronts(
-    scenario: Scenario, offices: Offices, stack: ExitStack
+    scenario: Scenario, offices: Offices, key_log: Path, stack: ExitStack
 ) -> tuple[dict[Leg, tuple[str, int]], dict[Hop, Intruder]]:
     """Return where each leg leads, to its server or to who stands before it, and those who stand there."""
     fronts, intruders = {}, {}
     for leg in scenario.legs:
         fronts[leg] = offices.endpoints[leg.service]
         if leg.man is not None:
-            intruders[leg.hop] = stack.enter_context(leg.man(leg, fronts[leg]))
+            intruders[leg.hop] = stack.enter_context(leg.man(leg, fronts[leg], key_log))
             fronts[leg] = intruders[leg.hop].endpoint
     return fronts, intruders
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from mailtap.capture.guessers import processors
 from mailtap.capture.scratch import scratch_folder
 from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo.crew import Crew, Fell
@@ -75,7 +75,7 @@ class Survey:
 
     def _results(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[int, Surveyed | Fell]]:
         if self.rung in APART:
-            size = max(_FEWEST, os.cpu_count() or 1)
+            size = max(_FEWEST, processors())
             # A process that is killed can remove nothing: what it leaves lies here, and goes with it.
             with scratch_folder() as folder:
                 yield from Crew(scenarios, partial(self._prepare_apart, folder), size).results()

@@ -5,6 +5,7 @@
 Kept to what Python 3.6 can read, so that a Python that is too old can say so itself.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,38 @@ and copy the folder wheels/ into this one."""
 NO_WHEELS = """The folder wheels/ lacks something that this Python and system need (above: what pip said).
 Fill it with `make wheels` on a machine with a network and the same system and Python, or remove it."""
 
+NO_VENV_MADE = "The virtual environment could not be made in {folder}."
+SETTING_UP = "Setting up .venv, once: this takes some seconds …"
+
+# Before it is installed, Mailtap's own catalogues cannot be read.
+JAPANESE = {
+    TOO_OLD: """Mailtap には Python 3.11 以降が必要です。これは Python {version} です({executable})。
+新しいものを入れてください。
+  Debian、Ubuntu: sudo apt install python3.11 python3.11-venv
+  macOS:          brew install python
+  Windows:        winget install Python.Python.3.13
+すでにある場合は、その場所を指定します: make demo-plain PYTHON=/path/to/python3""",
+    NO_VENV: """この Python({executable})では仮想環境を作れません。venv パッケージがありません。
+  Debian、Ubuntu: sudo apt install python{version}-venv""",
+    NO_PACKAGES: """Mailtap が使うパッケージをインストールできませんでした(上は pip の出力です)。
+パッケージは Python のパッケージ索引から取るので、最初の一回はネットワークが要ります。
+接続やプロキシー(HTTPS_PROXY)を確かめて、同じコマンドをもう一度実行してください。
+ネットワークのないパソコンで使うには、システムと Python が同じで、ネットワークのあるパソコンで
+`make wheels` を実行し、できたフォルダー wheels/ をこのフォルダーへコピーしてください。""",
+    NO_WHEELS: """フォルダー wheels/ に、この Python とシステムに必要なものが足りません(上は pip の出力です)。
+システムと Python が同じで、ネットワークのあるパソコンで `make wheels` を実行して入れ直すか、
+フォルダーを消してください。""",
+    NO_VENV_MADE: "仮想環境を {folder} に作れませんでした。",
+    SETTING_UP: ".venv を用意しています。最初の一回だけ、少し時間がかかります …",
+}
+
+
+def say(text: str, **values: str) -> str:
+    """Return a text in the language of the environment, as Mailtap itself finds it, with values filled in."""
+    wanted = [os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)]
+    japanese = bool(wanted) and wanted[0].lower().startswith("ja")
+    return (JAPANESE[text] if japanese else text).format(**values)
+
 
 def main() -> None:
     """Install the set named on the command line; the exit code says whether all is there."""
@@ -47,9 +80,9 @@ def main() -> None:
         use_a_newer_python(wanted)
     need_venv()
     if not usable_venv():
-        print("Setting up .venv, once: this takes some seconds …", file=sys.stderr)  # noqa: T201
+        print(say(SETTING_UP), file=sys.stderr)  # noqa: T201
         make = [sys.executable, "-m", "venv", "--clear", str(VENV)]
-        run(make, f"The virtual environment could not be made in {VENV}.")
+        run(make, say(NO_VENV_MADE, folder=str(VENV)))
     install(wanted)
 
 
@@ -59,7 +92,7 @@ def use_a_newer_python(wanted: str) -> None:
         newer = shutil.which(name)
         if newer:
             sys.exit(subprocess.call([newer, str(HERE / "install.py"), wanted]))  # noqa: S603
-    sys.exit(TOO_OLD.format(version=sys.version.split()[0], executable=sys.executable))
+    sys.exit(say(TOO_OLD, version=sys.version.split()[0], executable=sys.executable))
 
 
 def need_venv() -> None:
@@ -69,7 +102,7 @@ def need_venv() -> None:
         import venv  # noqa: F401, PLC0415
     except ImportError:
         version = "{}.{}".format(*sys.version_info)
-        sys.exit(NO_VENV.format(executable=sys.executable, version=version))
+        sys.exit(say(NO_VENV, executable=sys.executable, version=version))
 
 
 def usable_venv() -> bool:
@@ -88,7 +121,7 @@ def install(wanted: str) -> None:
     offline = WHEELS.is_dir()
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
     pip += ["--no-index", "--find-links", str(WHEELS)] if offline else ["--retries", "2"]
-    advice = NO_WHEELS if offline else NO_PACKAGES
+    advice = say(NO_WHEELS if offline else NO_PACKAGES)
     run([*pip, "--require-hashes", "--requirement", str(HERE / (wanted + ".txt"))], advice)
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], advice)
 

@@ -42,6 +42,40 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     assert names == tree()
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        pytest.param(
+            "sys.modules['ensurepip'] = None", ("sudo apt install python3", "仮想環境"), id="no venv"
+        ),
+        pytest.param(
+            "sys.version_info = (3, 8); os.environ['PATH'] = ''", ("make demo-plain", "以降"), id="too old"
+        ),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_what_the_set_up_lacks_is_said_in_the_readers_language(
+    trouble: str, said: tuple[str, str], language: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "requirements" / "install.py"
+    script.parent.mkdir()
+    shutil.copy(ROOT / "requirements" / "install.py", script)
+    code = f"import os, sys, runpy; {trouble}; sys.argv[1:] = ['run']; runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv[0] = {str(script)!r}; {code}"],
+        capture_output=True,
+        env=lessons.environment(LANG=f"{language}.UTF-8", PYTHONUTF8="1"),
+        check=False,
+        timeout=lessons.TIMEOUT,
+    )
+    told = done.stderr.decode()
+    assert done.returncode == 1
+    assert said[0] in told
+    assert (said[1] in told) == (language == "ja")
+    assert ("needs" in told or "cannot" in told) == (language == "en")
+    assert not (tmp_path / ".venv").exists()
+
+
 def readme_commands(name: str) -> list[str]:
     """Return the commands that a README shows, without their comments."""
     blocks = re.findall(r"```console\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)

@@ -8,22 +8,23 @@ from mailtap.demo import cast
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from mailtap.demo.scenarios.row import Intruder, Leg
 
 _AWAY: Final = 10_000  # added to the server's own port, where he can choose
 
 
-def impostor(leg: Leg, server: tuple[str, int]) -> AbstractContextManager[Intruder]:
+def impostor(leg: Leg, server: tuple[str, int], key_log: Path) -> AbstractContextManager[Intruder]:
     """Return who plays the server, with a certificate in its name that he has issued himself."""
     from mailtap.demo.adversary.man import ManInThePath  # noqa: PLC0415  # brings asyncio
     from mailtap.servers import LabCertificates  # noqa: PLC0415
 
-    certificates = LabCertificates((leg.service.host,), organization=cast.FORGER)
+    certificates = LabCertificates((leg.service.host,), key_log, organization=cast.FORGER)
     return ManInThePath(leg.service, server, port=_port(leg, server), certificates=certificates)
 
 
-def stripper(leg: Leg, server: tuple[str, int]) -> AbstractContextManager[Intruder]:
+def stripper(leg: Leg, server: tuple[str, int], _: Path) -> AbstractContextManager[Intruder]:
     """Return who takes STARTTLS on himself, so that the mail program is never offered it."""
     from mailtap.demo.adversary.man import ManInThePath  # noqa: PLC0415  # brings asyncio
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from ssl import TLSVersion  # noqa: TC003
 from typing import Protocol, TypeAlias
 
@@ -73,8 +74,9 @@ class Credential(StrEnum):
 
 
 # Lets an intruder stand before the server of a leg. He works between the lab's own two ends only: the
-# endpoint of the server is all that he is ever told.
-Man: TypeAlias = Callable[["Leg", tuple[str, int]], AbstractContextManager[Intruder]]
+# endpoint of the server is all that he is ever told. Where he speaks TLS to the mail program, he writes its
+# keys to the file that he is given: they are those of the wire that is heard.
+Man: TypeAlias = Callable[["Leg", tuple[str, int], Path], AbstractContextManager[Intruder]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,16 +40,15 @@ def text(runs: Runs, reader: Reader) -> list[list[Text]]:
     Each part has the heads of the columns, so that it can be read by itself.
     """
     grouped = list(matrix.groups([outcome for outcome, _ in runs], reader.say))
-    whole, short = (_aligned(grouped, reader, short=short) for short in (False, True))
-    table = whole if _fits(whole, reader.width) else short
+    table = _fitting(grouped, reader)
     parts: list[list[Text]] = []
     for _, lines in grouped:
         head, table = table[0], table[1:]
         body, table = table[: len(lines)], table[len(lines) :]
-        styled = [_styled(row[0], line) for row, line in zip(body, lines, strict=True)]
+        styled = [text for row, line in zip(body, lines, strict=True) for text in _styled(row, line)]
         parts.append([*(Text(each, "bold") for each in head), *styled])
-    title = Text(reader.say("What leaked where, heard on the wire just now:"), "bold")
-    parts[0] = [title, Text(), *parts[0]]
+    title = reader.wrapped(reader.say("What leaked where, heard on the wire just now:"), style="bold")
+    parts[0] = [*title, Text(), *parts[0]]
     return [*parts, [*reader.wrapped(matrix.legend(reader.say)), *wrong(runs, reader)]]
 
 
@@ -104,15 +103,27 @@ def wrong(runs: Runs, reader: Reader) -> list[Text]:
     return lines
 
 
-def _aligned(
-    grouped: Sequence[tuple[Group, Sequence[Line]]], reader: Reader, *, short: bool
-) -> list[list[str]]:
-    """Return the lines of every row, the heads before each group among them."""
+def _fitting(grouped: Sequence[tuple[Group, Sequence[Line]]], reader: Reader) -> list[list[str]]:
+    """Return the lines of every row, the heads before each group among them, in the first form that fits."""
+    whole, short = (_rows(grouped, reader, short=short) for short in (False, True))
+    for rows in (whole, short):
+        table = aligned(rows)
+        if _fits(table, reader.width):
+            return table
+    # Each name on a line of its own, above its cells.
+    return [
+        [name, *lines]
+        for (name, *_), lines in zip(short, aligned([["", *row[1:]] for row in short]), strict=True)
+    ]
+
+
+def _rows(grouped: Sequence[tuple[Group, Sequence[Line]]], reader: Reader, *, short: bool) -> list[list[str]]:
+    """Return the cells of every row, the heads before each group among them."""
     rows: list[list[str]] = []
     for group, lines in grouped:
         rows.append([reader.say(group), *matrix.heads(reader.say, short=short)])
         rows += [[line.outcome.scenario.name, *(cell.text for cell in line.cells)] for line in lines]
-    return aligned(rows)
+    return rows
 
 
 def _fits(rows: Sequence[Sequence[str]], width: int) -> bool:
@@ -124,12 +135,13 @@ def _in_one_line(heads: Sequence[str]) -> list[str]:
     return [head.replace("\n", " " if head.isascii() else "") for head in heads]
 
 
-def _styled(row: str, line: Line) -> Text:
-    """Return a row's text with each cell in its colour."""
+def _styled(lines: Sequence[str], line: Line) -> list[Text]:
+    """Return a row's lines as text with each cell in its colour; the cells stand in the last."""
+    *above, row = lines
     styled = Text(row)
-    at = len(line.outcome.scenario.name)
+    at = 0 if above else len(line.outcome.scenario.name)
     for cell in line.cells:
         at = row.index(cell.text, at)
         styled.stylize(STYLES[cell.state], at, at + len(cell.text))
         at += len(cell.text)
-    return styled
+    return [*map(Text, above), styled]

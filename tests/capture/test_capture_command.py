@@ -12,7 +12,8 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import wire
@@ -20,9 +21,6 @@ from wcwidth import wcswidth
 
 from mailtap.capture import progress
 from mailtap.capture.__main__ import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CHALLENGE = "<1896.697170952@dbc.mtview.ca.us>"
 PLAIN = [
@@ -181,6 +179,26 @@ def test_a_missing_file_is_named_and_the_others_are_read(
     out, err = capsys.readouterr()
     assert "tanstaaf" in out
     assert err == f"Cannot read {absent}: No such file or directory.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("how", ["{0}", "--json {0}", "--json --jobs 2 {0} {0}", "- < {0}", "--json - < {0}"])
+def test_a_full_disk_is_not_blamed_on_the_capture(how: str, capture: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m mailtap.capture {how.format(capture)} > /dev/full",
+        shell=True,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"LC_ALL": "C.UTF-8"},
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (1, b"mailtap: No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
+def test_a_file_that_opens_and_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["/proc/self/mem", "--lang", "en"]) == 2
+    assert capsys.readouterr().err == "Cannot read /proc/self/mem: Input/output error.\n"
 
 
 def test_damage_is_told_and_all_that_was_readable_too(

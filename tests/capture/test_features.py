@@ -12,6 +12,7 @@ import supported
 import wire
 from feature import Feature, heard
 from features import FEATURES
+from supported_ja import HEADS, SOURCES, WAYS, WORDS
 
 from mailtap.capture.sources import read
 
@@ -54,7 +55,16 @@ def test_no_two_features_have_one_name() -> None:
     assert sorted(set(names)) == sorted(names)
 
 
-def test_supported_md_is_made_from_this_table() -> None:
-    page = supported.PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("code", supported.PAGES)
+def test_supported_md_is_made_from_this_table(code: str) -> None:
+    page = supported.PAGES[code].read_text(encoding="utf-8")
     assert set(supported.topics(page)) == {feature.topic for feature in FEATURES}
-    assert supported.renewed(page) == page, "renew it: make supported"
+    assert supported.renewed(page, code) == page, "renew it: make supported"
+
+
+def test_supported_md_has_no_english_word_in_japanese() -> None:
+    english = re.compile(r"\b(a|an|and|in|is|of|on|the|with|without|no|not|what|that)\b")
+    cells = re.findall(r"(?<=\| )[^|]+(?= \|)", supported.PAGES["ja"].read_text(encoding="utf-8"))
+    assert [cell for cell in cells if english.search(cell)] == [], "add it to supported_ja.py"
+    names = {*HEADS, *WAYS, *SOURCES, *(word for each in FEATURES for word in (each.name, each.where))}
+    assert [word for word in WORDS if word not in names] == []

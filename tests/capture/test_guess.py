@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import itertools
 import math
+import os
+import tracemalloc
 
 import pytest
 from hypothesis import example, given
@@ -205,6 +207,9 @@ def test_the_bundled_list_is_fit_to_use():
             b" two words \n#hash\n", [" two words ", "#hash"], id="spaces-and-hashes-are-passwords-too"
         ),
         pytest.param("さくら\n".encode(), ["さくら"], id="utf-8"),
+        pytest.param("\ufeffone\r\nさくら\r\n".encode("utf-16-le"), ["one", "さくら"], id="utf-16-le"),
+        pytest.param("\ufeffone\nさくら\n".encode("utf-16-be"), ["one", "さくら"], id="utf-16-be"),
+        pytest.param("\ufeffone\ntwo".encode("utf-16-le")[:-1], ["one", "tw\ufffd"], id="utf-16-cut"),
         pytest.param(b"", [], id="empty"),
     ],
 )
@@ -236,6 +241,26 @@ def test_a_word_list_is_streamed(tmp_path):
 def test_a_word_list_that_cannot_be_read_is_explained(tmp_path, name):
     with pytest.raises(WordListError, match=r"Cannot read the word list .+: .+\. Give a text file"):
         list(read_words(tmp_path / name))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_word_list_that_can_be_read_only_once_is_refused(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(WordListError, match="only once"):
+        list(read_words(path))
+
+
+def test_a_word_list_without_line_ends_takes_no_memory(tmp_path):
+    path = tmp_path / "image"
+    with path.open("wb") as file:
+        file.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        assert {*map(len, read_words(path))} == {1 << 16}
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 # --- the lesson's arithmetic -------------------------------------------------------------------------

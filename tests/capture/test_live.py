@@ -304,7 +304,7 @@ def test_auto_is_the_ring_and_scapy_where_there_is_none(monkeypatch: pytest.Monk
         pytest.param(
             "ja",
             "このパソコンのループバックを聞いています(scapy)。Ctrl-C で終わります。"
-            " このカーネルにはパケット用のリングがありません(no ring here)。--engine scapy ならリングなしで聞けます。",
+            "このカーネルにはパケット用のリングがありません(no ring here)。--engine scapy ならリングなしで聞けます。",
             id="Japanese",
         ),
     ],

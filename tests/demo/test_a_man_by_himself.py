@@ -6,6 +6,7 @@ import gc
 import socket
 import threading
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import pytest
 from rawpeer import RawPeer, raw_peer
@@ -24,6 +25,9 @@ from mailtap.servers import (
     Service,
     ToyServers,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TARO = Account(username=cast.TARO.username, password=cast.TARO.password, addresses=(cast.TARO.address,))
 ELSEWHERE = [
@@ -59,9 +63,9 @@ def test_he_cannot_be_pointed_elsewhere(host: str) -> None:
 
 @pytest.mark.parametrize("host", ELSEWHERE)
 @pytest.mark.parametrize("leg", MEN, ids=lambda leg: f"{leg.man.__name__}-{leg.service.port}")
-def test_no_row_can_point_him_elsewhere(leg: object, host: str) -> None:
+def test_no_row_can_point_him_elsewhere(leg: object, host: str, tmp_path: Path) -> None:
     with pytest.raises(AddressRefused):
-        leg.man(leg, (host, 995))
+        leg.man(leg, (host, 995), tmp_path / "keys.log")
 
 
 @pytest.mark.parametrize("shown", ["in clear", "in TLS of his own"])

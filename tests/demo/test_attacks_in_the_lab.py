@@ -5,6 +5,7 @@ That they leak on the wire just what they say, silence included, is in test_ever
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -49,6 +50,16 @@ def changed(name: str, **changes: object) -> Scenario:
         return replace(leg, **changes) if leg.man or leg.thief else leg
 
     return replace(row, legs=tuple(map(change, row.legs)))
+
+
+@EVERY_RUNG
+def test_the_keys_that_are_kept_open_what_was_heard(rung: str) -> None:
+    # Of the two TLS sessions on a leg, only that with the impostor is on the wire that is recorded.
+    for name in ("tls", "starttls", "impostor-unverified"):
+        outcome = outcomes.outcomes(rung)[name]
+        wire = b"".join(packet.data for packet in outcome.packets)
+        randoms = re.findall(rb"^CLIENT_TRAFFIC_SECRET_0 ([0-9a-f]{64}) ", outcome.key_log, re.MULTILINE)
+        assert len([each for each in randoms if bytes.fromhex(each.decode()) in wire]) == 2, name
 
 
 @EVERY_RUNG

@@ -14,7 +14,7 @@ from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo import cast
 from mailtap.demo.network.rungs import Rung
 from mailtap.demo.scenarios import SCENARIOS
-from mailtap.demo.shell import speak
+from mailtap.demo.shell import NARROWEST, speak
 from mailtap.demo.telling.comparison import comparison
 from mailtap.demo.telling.reader import Reader
 
@@ -43,7 +43,7 @@ def sides(lines: list[str], label: str) -> list[tuple[str, str]]:
 
 
 @LANGUAGES
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [NARROWEST, 80, 120])
 def test_every_pair_fits_with_its_middle_in_one_column(language: str, width: int) -> None:
     for one, other in combinations(NAMES, 2):
         lines = told(one, other, language, width)

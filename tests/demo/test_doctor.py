@@ -8,7 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import denial
+import lessons
 import pytest
+from wcwidth import wcswidth
 
 from mailtap.demo import doctor
 from mailtap.demo.doctor import PURPOSES, diagnose, family_of, install_command
@@ -29,6 +31,18 @@ def test_every_rung_is_reported_in_order_and_the_first_that_works_is_chosen() ->
         assert bool(probe.detail) is not probe.works
     assert diagnosis.python.startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
     assert diagnosis.system
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_what_it_says_fits_the_terminal_wherever_the_tools_are(language: str, tmp_path: Path) -> None:
+    folder = tmp_path / "Applications" / "Wireshark.app" / "Contents" / "MacOS"
+    folder.mkdir(parents=True)
+    (folder / "tshark").touch(mode=0o755)
+    told = lessons.tell("doctor", "--lang", language, PATH=str(folder), COLUMNS="80")
+    lines = told.out.splitlines()
+    assert [line for line in lines if wcswidth(line) > 80 and str(folder) not in line] == []
+    (at,) = (number for number, line in enumerate(lines) if "tshark:" in line)
+    assert lines[at + 1].startswith("   "), "what does not fit into its line is indented"
 
 
 @pytest.mark.skipif(not denial.can_filter(), reason="only where this test knows the system calls")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import catalogues
+import denial
 import lessons
 import pytest
 from babel.messages.pofile import read_po
@@ -98,6 +99,37 @@ def test_help_does_without_the_characters_that_a_terminal_lacks(part: tuple[str,
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"??" in done.stdout
+
+
+@pytest.mark.skipif(not denial.can_filter(), reason="only where this test knows the system calls")
+@pytest.mark.parametrize(
+    ("language", "between"),
+    [pytest.param("en", r"\. [A-Z]", id="en"), pytest.param("ja", "。[^ \n]", id="ja")],
+)
+def test_sentences_that_follow_each_other_are_set_as_the_language_sets_them(
+    language: str, between: str
+) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(denial.HERE)!r})\n"
+        "import denial; denial.deny(['namespaces', 'packet-sockets'])"
+    )
+    told = lessons.tell_with(program, "plain", "--rung", "private-network", "--lang", language, COLUMNS="100")
+    assert told.code == 3
+    assert re.search(between, told.err)
+    assert "。 " not in told.err
+
+
+@pytest.mark.parametrize("what", ["list", "doctor", "plain"])
+def test_a_terminal_is_spoken_to_in_its_own_encoding(what: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mailtap.demo", what, "--no-witness"],
+        capture_output=True,
+        env=lessons.environment(LANG="ja_JP.eucJP", PYTHONIOENCODING="euc_jp"),
+        timeout=lessons.TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert JAPANESE.search(done.stdout.decode("euc_jp"))
 
 
 @pytest.mark.parametrize("what", ["plain", "apop", "tls", "list", "matrix", "doctor"])

@@ -27,7 +27,7 @@ class Quiet:
         )
 
 @contextmanager
-def stand(leg, server):
+def stand(leg, server, key_log):
     with Relay({{"server": server}}) as relay:
         yield Quiet(relay.endpoints["server"])
 

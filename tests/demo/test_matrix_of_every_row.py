@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+import browser
 import lessons
 import outcomes
 import pytest
@@ -18,7 +20,7 @@ from mailtap.capture.report import FIELDS
 from mailtap.capture.witness import Agreement, Note, Verdict
 from mailtap.demo.network.rungs import Rung
 from mailtap.demo.scenarios import BY_NAME, SCENARIOS, Hop
-from mailtap.demo.shell import speak
+from mailtap.demo.shell import NARROWEST, speak
 from mailtap.demo.telling import matrix, sheets
 from mailtap.demo.telling.reader import Reader
 
@@ -51,7 +53,7 @@ def lines(language: str = "en", width: int = 80, **changed: Outcome) -> list[lis
 
 
 @LANGUAGES
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [NARROWEST, 76, 80, 120])
 def test_each_part_fits_a_projector_and_has_its_own_heads(width: int, language: str) -> None:
     parts = lines(language, width)
     assert [line for part in parts for line in part if wcswidth(line) > width] == []
@@ -61,10 +63,11 @@ def test_each_part_fits_a_projector_and_has_its_own_heads(width: int, language: 
 
 
 @LANGUAGES
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [NARROWEST, 76, 80, 120])
 def test_the_columns_stand_under_their_heads(width: int, language: str) -> None:
     for part in lines(language, width)[:-1]:
-        rows = [line for line in part if line.split() and line.split()[0] in NAMES]
+        rows = [line for line in part if "·" in line]
+        assert len(rows) == len([line for line in part if line.split() and line.split()[0] in NAMES])
         starts = [{wcswidth(row[: cell.start()]) for cell in re.finditer(r"\S+", row)} for row in rows]
         assert all(each == starts[0] for each in starts)
 
@@ -190,6 +193,32 @@ def test_the_page_escapes_what_is_not_its_own(language: str) -> None:
     assert tags.opened.count("td") == len(NAMES) * (len(matrix.COLUMNS) + 1)
 
 
+LAYOUT = """(() => {
+  view.scrollTo(10_000, 0);
+  const cell = page.querySelector("td.leak"), name = page.querySelector("tbody th[scope=row]");
+  const look = each => view.getComputedStyle(each);
+  return {
+    beyond: page.documentElement.scrollWidth - page.documentElement.clientWidth,
+    scrolled: view.scrollX,
+    names_at: name.getBoundingClientRect().left,
+    colours_in_print: look(cell).printColorAdjust,
+    a_row_on_two_sheets: look(cell.parentElement).breakInside,
+  };
+})()"""
+
+
+@LANGUAGES
+def test_the_page_fits_a_projector_a_phone_and_paper(language: str, tmp_path: Path) -> None:
+    page = sheets.html(runs(), reader(language))
+    projected = browser.ask(page, LAYOUT, width=1024, folder=tmp_path)
+    assert projected["beyond"] == 0
+    # White letters on a ground that browsers do not print would be no letters at all.
+    assert (projected["colours_in_print"], projected["a_row_on_two_sheets"]) == ("exact", "avoid")
+    held = browser.ask(page, LAYOUT, width=390, folder=tmp_path)
+    assert held["scrolled"] > 0
+    assert held["names_at"] >= 0, "the scenarios' names stay where the rest is moved away"
+
+
 @pytest.mark.parametrize("show", [sheets.github, sheets.html], ids=["github", "html"])
 def test_what_went_wrong_is_told_in_every_format(show: object) -> None:
     good = show(runs(), reader())
@@ -245,6 +274,25 @@ def test_one_failing_row_does_not_stop_the_others(
     assert bad["scenario"] == "apop"
     assert complaint in bad["problems"][0]
     assert bad["leaked"] == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="a process may use all processors here")
+def test_no_more_processes_than_processors_that_may_be_used(working_rungs: dict[str, str]) -> None:
+    if working_rungs["private-network"]:
+        pytest.skip(f"no private network here: {working_rungs['private-network']}")
+    counted = """
+import os, sys
+os.cpu_count = lambda: 1_000
+from mailtap.demo.crew import Crew
+hire = Crew._hire
+def counted(self):
+    print("one more", file=sys.stderr)
+    hire(self)
+Crew._hire = counted
+"""
+    told = lessons.tell_with(counted, "matrix", "--json", "--no-witness", "--rung", "private-network")
+    assert len(told.summaries) == len(NAMES)
+    assert told.err.count("one more") == min(len(NAMES), max(2, len(os.sched_getaffinity(0))))
 
 
 def test_a_process_that_dies_takes_one_row_with_it_and_leaves_nothing(

@@ -40,14 +40,14 @@ SECURITY = {
 
 
 @contextmanager
-def servers(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def servers(*arguments: str, **changes: str) -> Iterator[subprocess.Popen[str]]:
     """Run the servers, and end them."""
     with subprocess.Popen(
         [sys.executable, "-c", START, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env=lessons.environment(),
+        encoding="utf-8",
+        env=lessons.environment(**changes),
     ) as program:
         try:
             yield program
@@ -174,6 +174,34 @@ def test_the_tap_tells_connections_apart_and_what_was_refused() -> None:
         pop3.quit()
         said = read_until(program, "password: fujisan2023\n")
     assert "POP3 B  password" in said
+
+
+def test_json_is_utf_8_whatever_the_terminal_speaks() -> None:
+    with servers("--tap", "--plain", "--json", PYTHONIOENCODING="ascii") as program:
+        settings = {each["protocol"]: each for each in read_objects(program, COUNT["plain"])}
+        pop3 = poplib.POP3("127.0.0.1", settings["pop3"]["port"])
+        pop3.user("taro")
+        pop3.pass_("fujisan2023")
+        pop3.retr(1)
+        pop3.quit()
+        while (leak := read_objects(program, 1)[0])["field"] != "subject":
+            pass
+    assert "社外秘" in leak["value"]
+
+
+def test_a_reader_who_has_had_enough_of_the_tap_is_no_error() -> None:
+    with servers("--tap", "--plain", "--json") as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        settings = {each["protocol"]: each for each in read_objects(program, COUNT["plain"])}
+        program.stdout.close()
+        pop3 = poplib.POP3("127.0.0.1", settings["pop3"]["port"])
+        pop3.user("taro")
+        pop3.pass_("fujisan2023")
+        pop3.close()
+        assert program.wait(20) == 0
+        said = [line for line in program.stderr.read().splitlines() if "stays root" not in line]
+    assert said == []
 
 
 def ended(program: subprocess.Popen[str]) -> str:

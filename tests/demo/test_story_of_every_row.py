@@ -15,7 +15,7 @@ from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo import cast
 from mailtap.demo.network.rungs import Rung
 from mailtap.demo.scenarios import SCENARIOS, Hop
-from mailtap.demo.shell import speak
+from mailtap.demo.shell import NARROWEST, speak
 from mailtap.demo.telling import ending
 from mailtap.demo.telling.reader import Reader
 from mailtap.demo.telling.story import story
@@ -60,7 +60,7 @@ def ran(name: str) -> Outcome:
 
 @LANGUAGES
 @EVERY_ROW
-@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("width", [NARROWEST, 80, 100])
 def test_fits_the_screen_and_is_safe_to_print(name: str, language: str, width: int) -> None:
     lines = told(name, language, width)
     assert [line for line in lines if wcswidth(line) > width] == []
