@@ -38,9 +38,10 @@ _QUIET = N_("No login and no mail crossed this connection.")
 _LATE = N_("The capture started in the middle of this connection; what came before was not heard.")
 _NO_PACKETS = N_("The capture holds no packets.")
 _NO_TCP = N_("Of {packets:,} packets, none carries TCP.")
+_NO_TCP_ONCE = N_("The only packet carries no TCP.")
 _NO_MAIL = N_("{count:,} TCP connections carried no mail protocol.")
 _NO_MAIL_ONCE = N_("One TCP connection carried no mail protocol.")
-NOTHING_THERE: Final = frozenset((_NO_PACKETS, _NO_TCP, _NO_MAIL, _NO_MAIL_ONCE))
+NOTHING_THERE: Final = frozenset((_NO_PACKETS, _NO_TCP, _NO_TCP_ONCE, _NO_MAIL, _NO_MAIL_ONCE))
 """What is said of a capture without mail in it; no news to who listens to servers of their own."""
 
 
@@ -160,7 +161,8 @@ def together(shares: Sequence[Sums]) -> Sums:
 def of_capture(sums: Sums) -> Iterator[Note]:
     """Yield what is to be said of a whole capture."""
     if sums.strange and not sums.last:
-        yield Note(text=_NO_TCP, values=(("packets", sums.strange),))
+        text = _NO_TCP_ONCE if sums.strange == 1 else _NO_TCP
+        yield Note(text=text, values=(("packets", sums.strange),))
     elif not (sums.last or sums.excused):
         yield Note(text=_NO_PACKETS)
     if sums.others:

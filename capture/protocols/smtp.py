@@ -126,12 +126,12 @@ class _Session:
     def command(self, line: Line) -> Reading[bool]:
         """Listen to one command and its reply; return whether TLS begins."""
         verb = line.text[:4].upper()
-        if (yield from self.talk.catch_up(line))[:3] == _GO_ON:
+        if verb == b"BDAT":  # behind it comes a message, and only then the server's next word
+            yield from self._chunk(line)
+        elif (yield from self.talk.catch_up(line))[:3] == _GO_ON:
             yield from self._lost_message(line)
         elif verb == b"AUTH":
             yield from self._auth(line)
-        elif verb == b"BDAT":
-            yield from self._chunk(line)
         elif verb == b"DATA":
             yield from self._data(line)
         else:
@@ -156,10 +156,13 @@ class _Session:
             self.talk.say(mail.event())
 
     def answer(self, command: Line) -> Reading[Reply | None]:
-        """Read the server's reply to a command; None where it was not seen whole."""
+        """Read the server's reply to a command; None where it was not seen whole, or may be another's."""
         line = self.talk.answer_now() or (yield from self.talk.answer(command))
         reply = (yield from self.reply(line)) if line is None or line.text[3:4] == b"-" else Reply(line)
-        return None if reply is None or (yield from self.talk.doubts(command, reply.line)) else reply
+        # Only DATA is told to go on; and where a client sends a message, the server's next word may be far.
+        if reply is None or reply.code == _GO_ON or command.text[:4].upper() == b"BDAT":
+            return reply
+        return None if (yield from self.talk.doubts(command, reply.line)) else reply
 
     def reply(self, line: Line | None) -> Reading[Reply | None]:
         """Read the rest of a reply (RFC 5321, section 4.2): lines go on while a hyphen follows the code."""

@@ -22,6 +22,7 @@ from wire import (
 )
 
 from mailtap.capture.model import Endpoint, Packet
+from mailtap.capture.protocols import dialogue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -274,3 +275,44 @@ def test_a_fragment_is_never_put_into_a_later_datagram(order: Sequence[int], ste
     passwords = [leak for leak in leaks if leak.startswith("password")]
     assert passwords[-1] == "password 'secret-of-bob' mechanism=USER/PASS username=bob accepted"
     assert all("secret-of-tim" in leak for leak in passwords[:-1])
+
+
+@pytest.mark.parametrize("missing", [b"250 lost\r\n", b"NOOP\r\n"], ids=["a reply", "a command"])
+@pytest.mark.parametrize("verb", ["DATA", "BDAT"])
+def test_a_large_message_behind_a_hole(verb: str, missing: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a client sends it, the server says nothing, and is not waited for."""
+    monkeypatch.setattr(dialogue, "PENDING_LIMIT", 10_000)
+    body = "".join(f"{number:060}\r\n" for number in range(1_000))
+    size = len("Subject: big\r\n\r\n" + body)
+    sent = f"C: BDAT {size} LAST\nC: " if verb == "BDAT" else "C: DATA\nS: 354 go on\nC: "
+    talk = turns(
+        "S: 220 mx\nC: EHLO a\nS: 250 ok\nC: NOOP\nS: 250 lost\nC: MAIL FROM:<a@example.org>\nS: 250 ok\n"
+        f"C: RCPT TO:<b@example.org>\nS: 250 ok\n{sent}Subject: big\nC:\n"
+    )
+    end = "" if verb == "BDAT" else ".\r\n"
+    talk += [("C", body.encode() + end.encode()), ("S", b"250 done\r\n"), *turns("C: QUIT\nS: 221 bye\n")]
+    leaks, notes = heard(
+        [each for each in conversation(talk, server=SMTP) if not each.data.endswith(missing)]
+    )
+    assert "subject 'big' message=1" in leaks
+    assert [note for note in notes if "half" in note or "whole" in note] == []
+
+
+def test_a_byte_that_might_have_been_the_end_is_a_hole_where_more_follows() -> None:
+    """The line end of a password is missing, and the next command came only after a while."""
+    talk = turns(
+        "S: +OK\nC: USER tim\nS: +OK\nC: PASS secret\nS: +OK\nC: NOOP\nS: +OK\nC: QUIT\nS: +OK bye\n"
+    )
+    said = [
+        piece._replace(payload=piece.payload[:-1]) if piece.payload == b"PASS secret\r\n" else piece
+        for piece in pieces(talk)
+    ]
+    heard_so_far = packets(said)
+    late = next(at for at, each in enumerate(heard_so_far) if b"NOOP" in each.data)
+    spread = [
+        each._replace(time_ns=each.time_ns + (2_000_000_000 if at >= late else 0))
+        for at, each in enumerate(heard_so_far)
+    ]
+    leaks, notes = heard(spread)
+    assert not any("NOOP" in leak for leak in leaks)
+    assert any(note.startswith("A hole of 1 bytes in what the client sent") for note in notes)

@@ -128,10 +128,10 @@ EXPLAINED = tuple(
         ("a connection without data", lambda: wire.conversation([]), ("One connection to a mail port carried no data.",)),
         ("a connection without a login", spoken("S: +OK ready\nC: QUIT\nS: +OK\n", 110), (NOTHING,)),
         ("an unknown protocol on a mail port", spoken("C: \\x00\\x01\nS: \\x00\n", 110), ("Unknown protocol on a mail port.",)),
-        ("no TCP", lambda: [Packet(1, 0, 1, b"\xff" * 12 + b"\x08\x06" + bytes(46), 60)], ("Of 1 packets, none carries TCP.",)),
+        ("no TCP", lambda: [Packet(1, 0, 1, b"\xff" * 12 + b"\x08\x06" + bytes(46), 60)], ("The only packet carries no TCP.",)),
         ("no packets", list, ("The capture holds no packets.",)),
-        ("an unknown link type", lambda: [Packet(1, 0, 147, bytes(60), 60)], ("Packets of link type 147 are not understood.", "Of 1 packets, none carries TCP.")),
-        ("packets cut within their headers", lambda: wire.snap(wire.conversation(TALK), 40)[:1], ("From packet 1 on, packets are cut within their headers (snaplen too small).", "Of 1 packets, none carries TCP.")),
+        ("an unknown link type", lambda: [Packet(1, 0, 147, bytes(60), 60)], ("Packets of link type 147 are not understood.", "The only packet carries no TCP.")),
+        ("packets cut within their headers", lambda: wire.snap(wire.conversation(TALK), 40)[:1], ("From packet 1 on, packets are cut within their headers (snaplen too small).", "The only packet carries no TCP.")),
         ("what is not TLS after the upgrade", spoken("S: +OK ready\nC: STLS\nS: +OK\nC: USER tim\nS: +OK\n", 110), ("After the upgrade to TLS came something that is not TLS.",)),
     )
 )  # fmt: skip
