@@ -12,6 +12,8 @@ import binascii
 import re
 from base64 import b64decode
 from collections import defaultdict
+from contextlib import suppress
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, AnyStr, Final, cast
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
@@ -21,6 +23,7 @@ from mailtap.servers.service import SASL_MECHANISMS, Security, Service
 
 if TYPE_CHECKING:
     import ssl
+    from asyncio.trsock import TransportSocket
     from collections.abc import Callable
 
     from mailtap.servers.accounts import Account
@@ -91,6 +94,7 @@ class LabSmtp(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; called once more when STARTTLS has succeeded."""
         super().connection_made(transport)
+        self._socket: TransportSocket | None = transport.get_extra_info("socket")
         if self._tls_protocol is not None:
             self._confidant.encrypted()
 
@@ -136,8 +140,14 @@ class LabSmtp(SMTP):
         self._timeout_handle = self.loop.call_later(self._limits.close_seconds, self._abort)
 
     def _abort(self) -> None:
-        # What is below TLS, if there is TLS: there, too, a TLS layer that was closed twice does nothing.
-        cast("asyncio.WriteTransport", self._original_transport or self._writer.transport).abort()
+        # What is below TLS, if that is known: a TLS layer that was closed twice (above) can do nothing more.
+        transport = cast("asyncio.WriteTransport", self._original_transport or self._writer.transport)
+        try:
+            transport.abort()
+        except AttributeError:
+            with suppress(OSError):
+                if self._socket is not None:
+                    self._socket.shutdown(SHUT_RDWR)
 
     async def _handle_client(self) -> None:
         try:
@@ -146,7 +156,8 @@ class LabSmtp(SMTP):
             pass
         finally:
             if self.transport is not None:
-                self.transport.close()
+                if not self.transport.is_closing():
+                    self.transport.close()
                 # Inside TLS, the peer has a part in the close (RFC 8446, section 6.1), and may not play it.
                 self._reset_timeout(self._limits.close_seconds)
 
