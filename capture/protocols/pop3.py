@@ -19,6 +19,7 @@ _COMMAND = re.compile(
 # RFC 1939 has a message id; some servers put their name into brackets, too, or leave the `@` out.
 _MESSAGE_ID = re.compile(rb"<[^<>@\r\n]+@[^<>\r\n]+>")
 _IN_BRACKETS = re.compile(rb"<[^<>\r\n]+>")
+_REPLY = re.compile(rb"\+OK\b|-ERR\b")
 _HEADER = re.compile(rb"[!-9;-~]+:")
 
 # Commands whose +OK is followed by lines up to a lone dot, by whether they have an argument.
@@ -75,7 +76,9 @@ class _Session:
             yield from sasl.exchange(self.talk, Protocol.POP3, begun, self._sasl_answer)
             return False
         reply = self.talk.answer_now() or (yield from self.talk.answer(line))
-        if reply is not None and verb not in _LONG and (yield from self.talk.doubts(line, reply)):
+        if reply is not None and verb in _LONG:
+            reply = yield from self._before_lines(line, reply)
+        elif reply is not None and (yield from self.talk.doubts(line, reply)):
             reply = None
         accepted = _verdict(reply)
         if verb == b"USER":
@@ -89,8 +92,17 @@ class _Session:
         elif verb in (b"RETR", b"TOP") and reply is not None and accepted:
             yield from self._message(reply, whole=verb == b"RETR")
         elif reply is not None and accepted and (verb, bool(argument.strip())) in _LISTING:
-            yield from self.talk.server.body(strict=reply.strict)
+            self.talk.lose_count_in((yield from self.talk.server.body(strict=reply.strict)))
         return verb == b"STLS" and accepted is not False and (accepted or (yield from tls.begins(self.talk)))
+
+    def _before_lines(self, line: Line, reply: Line) -> Reading[Line]:
+        """Return the reply behind which lines follow: behind a hole, there may be others before it."""
+        while self.talk.is_first(line) and _verdict(reply):
+            ahead = yield from self.talk.server.peek_line()
+            if ahead is None or not _REPLY.match(ahead[0]):
+                break
+            reply = (yield from self.talk.server.line()) or reply
+        return reply
 
     def settle_user(self) -> None:
         """Say that a user was named whose PASS never came."""
@@ -145,6 +157,7 @@ class _Session:
 
     def _message(self, reply: Line, *, whole: bool) -> Reading[None]:
         block = yield from self.talk.server.body(strict=reply.strict)
+        self.talk.lose_count_in(block)
         self.talk.say(
             MessageSeen(
                 protocol=Protocol.POP3,

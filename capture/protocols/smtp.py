@@ -53,14 +53,21 @@ class Reply(NamedTuple):
 
 @dataclass
 class _Transaction:
-    """A mail transaction in progress (RFC 5321, section 3.3)."""
+    """A mail transaction in progress (RFC 5321, section 3.3).
 
+    Attributes:
+        holes: how many holes the client's half had when the transaction began.
+        lacks: whether a chunk may be missing before the first that was seen.
+    """
+
+    holes: int = 0
     sender: Address | None = None
     recipients: list[Address] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
     spans: list[Span] = field(default_factory=list)
     whole: bool = True
     limited: bool = False
+    lacks: bool = False
 
     @property
     def kept(self) -> int:
@@ -83,7 +90,7 @@ class _Transaction:
             content=content,
             sender=self.sender,
             recipients=tuple(self.recipients),
-            whole=self.whole,
+            whole=self.whole and not self.lacks,
             limited=self.limited,
             accepted=accepted,
         )
@@ -109,7 +116,7 @@ class _Session:
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
-        self.mail = _Transaction()
+        self.mail = _Transaction(0)
         self.lmtp = False
 
     def start_late(self) -> Reading[None]:
@@ -148,7 +155,8 @@ class _Session:
 
     def settle(self) -> None:
         """Say what was sent of a transaction that never came to its message, and begin a new one."""
-        mail, self.mail, self.talk.kept = self.mail, _Transaction(), 0
+        mail, self.talk.kept = self.mail, 0
+        self.mail = _Transaction(self.talk.client_holes)
         if mail.spans:
             mail.whole = False
             self.talk.say(mail.event(Heard(bytes(mail.content), tuple(mail.spans))))
@@ -195,13 +203,14 @@ class _Session:
             if ahead is None or _AFTER_DATA.match(ahead[0]):
                 return
         block = yield from self.talk.client.body(strict=line.strict)
+        self.talk.lose_count_in(block)
         self.mail.whole, self.mail.limited = block.whole, block.limited
         yield from self._finish(line, Heard(block.data, block.spans))
 
     def _lost_message(self, line: Line) -> Reading[None]:
         """Pass over the rest of a message whose beginning, DATA included, is not in the capture."""
         if line.text != b".":
-            yield from self.talk.client.body(strict=line.strict)
+            self.talk.lose_count_in((yield from self.talk.client.body(strict=line.strict)))
         self.mail.whole = False
         yield from self._finish(line, None)
 
@@ -212,6 +221,8 @@ class _Session:
             yield from self.answer(line)
             return
         self.mail.add((yield from self.talk.client.octets(int(found[1]))))
+        if self.talk.client_holes > self.mail.holes or (self.talk.started_late and self.mail.sender is None):
+            self.mail.lacks = True
         self.talk.kept = self.mail.kept
         if found[2]:
             yield from self._finish(line, Heard(bytes(self.mail.content), tuple(self.mail.spans)))
@@ -226,7 +237,7 @@ class _Session:
             reply = yield from self.answer(line)
             accepted = accepted or (reply.accepted if reply else None)
         self.talk.say(self.mail.event(content, accepted=accepted))
-        self.mail, self.talk.kept = _Transaction(), 0
+        self.mail, self.talk.kept = _Transaction(self.talk.client_holes), 0
 
     def _auth(self, line: Line) -> Reading[None]:
         begun = sasl.opening(line, 1)

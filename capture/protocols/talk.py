@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mailtap.capture.events import Event, Malformed
 from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Protocol
-from mailtap.capture.protocols.lines import NEVER, TLS_RECORD, Line, Reading, Stream
+from mailtap.capture.protocols.lines import NEVER, TLS_RECORD, Block, Line, Reading, Stream
 
 if TYPE_CHECKING:
     from mailtap.capture.evidence import ByteIndex
@@ -82,6 +82,11 @@ class Talk:
         """Say that commands sent before `turn` cannot be paired with replies any more."""
         self._lost_at = max(turn, self._lost_at or 0)
         self._was_lost = True
+
+    def lose_count_in(self, block: Block) -> None:
+        """Say that a body was read; one with a hole may have ended there, and more have been taken for it."""
+        if not (block.whole or block.limited):
+            self.lose_count(0)
 
     def command_now(self) -> Line | None:
         """Read the client's next command line if all of it is here, and no TLS; None where it is not."""
@@ -154,13 +159,17 @@ class Talk:
                 return line
             yield from self._cross_server_hole()
 
+    def is_first(self, command: Line) -> bool:
+        """Return whether a command is the first one since the count was lost."""
+        return self._regained is command
+
     def doubts(self, command: Line, reply: Line) -> Reading[bool]:
         """Tell whether a reply, read to its last line, may be that to a command that the capture lacks.
 
         So it may behind a hole, if the client went on without waiting for it, or the server replied once more
         before the client went on. Then the count is still lost.
         """
-        if self._regained is not command:
+        if not self.is_first(command):
             return False
         self._regained = None
         until = yield from self.client.next_turn()

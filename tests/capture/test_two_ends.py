@@ -1,4 +1,4 @@
-"""Logins between two TCP ends on a network that loses packets, and a capture that lacks some as well.
+"""Logins and mails between two TCP ends on a network that loses packets, and a capture that lacks some as well.
 
 What the listener tells must be true, whatever is missing; and what is missing must be said.
 """
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tcpends import Road
 
-from mailtap.capture.model import Endpoint, Field, Leak, Note
+from mailtap.capture.model import Endpoint, Field, Leak, Mail, Note
 from mailtap.capture.pipeline import listen
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _turns(lines: list[str]) -> list[tuple[str, bytes]]:
     return [(line[0], line[2:].encode() + b"\r\n") for line in lines]
 
 
-def captured(session: Session, road: Road, chance: random.Random) -> list[Packet]:
+def captured(session: Session | Mails, road: Road, chance: random.Random) -> list[Packet]:
     """Return the packets of a session; of one that broke off, there are none."""
     return tcpends.tapped(session.turns, road, chance, Endpoint("192.0.2.1", session.port)) or []
 
@@ -178,3 +178,134 @@ def test_what_is_told_is_true_where_the_capture_began_late(
     packets = captured(session, road, chance)
     late = [packet for packet in packets[int(begin * len(packets)) :] if chance.random() >= share]
     assert_true(logins_in(late)[0], session)
+
+
+# --- mails ---------------------------------------------------------------------------------------------
+
+
+class Mails(NamedTuple):
+    """What is said to a server at a port, and the mails in it."""
+
+    port: int
+    turns: list[tuple[str, bytes]]
+    mails: list[bytes]
+
+
+# What stands in a mail's text and looks like something else.
+TRAPS = ("+OK", "-ERR no", "250 ok", "354 go", ".", "a1 OK", "{5}", "QUIT", "MAIL FROM:<x>", "* 1 FETCH")
+
+
+def _mails(chance: random.Random) -> list[str]:
+    mails = []
+    for number in range(4):
+        lines = [f"From: a{number}@example.org", f"Subject: mail {number}", ""]
+        lines += [
+            f"{chance.choice(TRAPS)} {number}-{line} {'z' * chance.randrange(60)}"
+            for line in range(chance.randrange(1, 12))
+        ]
+        mails.append("".join(line + "\r\n" for line in lines))
+    return mails
+
+
+def _dotted(mail: str) -> str:
+    """Return a mail with its dots stuffed, and its end (RFC 5321, section 4.5.2)."""
+    return mail.replace("\r\n.", "\r\n..") + ".\r\n"
+
+
+def pop3_mails(chance: random.Random) -> Mails:
+    mails = _mails(chance)
+    said = [("S", "+OK\r\n"), ("C", "USER u\r\n"), ("S", "+OK\r\n"), ("C", "PASS p\r\n"), ("S", "+OK\r\n")]
+    asked = [("C", f"RETR {number}\r\n") for number in range(4)]
+    sent = [("S", f"+OK go\r\n{_dotted(mail)}") for mail in mails]
+    if chance.random() < 0.3:  # pipelined
+        said += asked + sent
+    else:
+        for question, answer in zip(asked, sent, strict=True):
+            said += [question, answer]
+            if chance.random() < 0.3:
+                said += [("C", "DELE 1\r\n"), ("S", chance.choice(["+OK\r\n", "-ERR\r\n"]))]
+    return _spoken(110, said, mails)
+
+
+def smtp_mails(chance: random.Random) -> Mails:
+    mails = _mails(chance)
+    said = [("S", "220 ESMTP\r\n"), ("C", "EHLO c\r\n"), ("S", "250-x\r\n250 CHUNKING\r\n")]
+    for number, mail in enumerate(mails):
+        sender, recipient = f"MAIL FROM:<s{number}@example.org>\r\n", "RCPT TO:<r@example.org>\r\n"
+        way = chance.random()
+        if way < 0.4:
+            said += [("C", f"{sender}{recipient}DATA\r\n"), ("S", "250 ok\r\n250 ok\r\n354 go\r\n")]
+        else:
+            said += [("C", sender), ("S", "250 ok\r\n"), ("C", recipient), ("S", "250 ok\r\n")]
+        if 0.4 <= way < 0.7:
+            said += [("C", "DATA\r\n"), ("S", "354 go\r\n")]
+        if way < 0.7:
+            said += [("C", _dotted(mail)), ("S", "250 taken\r\n")]
+        else:
+            cut = chance.randrange(1, len(mail))
+            said += [("C", f"BDAT {cut}\r\n{mail[:cut]}"), ("S", "250 ok\r\n")]
+            said += [("C", f"BDAT {len(mail) - cut} LAST\r\n{mail[cut:]}"), ("S", "250 taken\r\n")]
+    return _spoken(25, said, mails)
+
+
+def imap_mails(chance: random.Random) -> Mails:
+    mails = _mails(chance)
+    said = [("S", "* OK IMAP\r\n"), ("C", "a LOGIN u p\r\n"), ("S", "a OK\r\n")]
+    for number, mail in enumerate(mails):
+        way, done = chance.random(), f"c{number} OK\r\n"
+        if way < 0.5:
+            said.append(("C", f"c{number} FETCH {number + 1} BODY[]\r\n"))
+            answer = f"BODY[] {{{len(mail)}}}\r\n{mail}"
+        elif way < 0.75:
+            said.append(("C", f"c{number} APPEND sent {{{len(mail)}}}\r\n"))
+            said += [("S", "+ go\r\n"), ("C", f"{mail}\r\n"), ("S", done)]
+            continue
+        else:
+            said.append(("C", f"c{number} FETCH {number + 1} (BODY[HEADER] BODY[TEXT])\r\n"))
+            cut = mail.index("\r\n\r\n") + 4
+            answer = (
+                f"BODY[HEADER] {{{cut}}}\r\n{mail[:cut]} BODY[TEXT] {{{len(mail) - cut}}}\r\n{mail[cut:]}"
+            )
+        said.append(("S", f"* {number + 1} FETCH ({answer})\r\n{done}"))
+    return _spoken(143, said, mails)
+
+
+def _spoken(port: int, said: list[tuple[str, str]], mails: list[str]) -> Mails:
+    return Mails(port, [(side, text.encode()) for side, text in said], [mail.encode() for mail in mails])
+
+
+def mails_in(packets: Sequence[Packet]) -> tuple[list[bytes], list[str]]:
+    """Return the mails that are told to be whole, and the notes."""
+    mails: list[Mail] = []
+    told = list(listen(packets, mails.append))
+    whole = [mail.content for mail in mails if mail.whole]
+    return whole, [str(note) for note in told if isinstance(note, Note)]
+
+
+MAILS = pytest.mark.parametrize("write", [pop3_mails, smtp_mails, imap_mails])
+
+
+@MAILS
+@given(seed=seeds, road=roads.filter(lambda road: road.jitter_ms < 20))
+@MANY
+def test_all_mails_are_heard_where_the_capture_lacks_nothing(
+    write: Callable[[random.Random], Mails], seed: int, road: Road
+) -> None:
+    chance = random.Random(seed)
+    session = write(chance)
+    if packets := captured(session, road, chance):
+        assert mails_in(packets) == (session.mails, [])
+
+
+@MAILS
+@given(seed=seeds, road=roads, begin=st.floats(0, 1), share=st.sampled_from([0.01, 0.05, 0.2]))
+@MANY
+def test_a_mail_that_is_told_to_be_whole_is_what_was_sent(
+    write: Callable[[random.Random], Mails], seed: int, road: Road, begin: float, share: float
+) -> None:
+    chance = random.Random(seed)
+    session = write(chance)
+    packets = captured(session, road, chance)
+    first = int(begin * len(packets)) if chance.random() < 0.5 else 0
+    told, _ = mails_in([packet for packet in packets[first:] if chance.random() >= share])
+    assert [mail for mail in told if mail not in session.mails] == []
