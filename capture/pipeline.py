@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from mailtap.capture.events import Event
     from mailtap.capture.model import Flow, Segment
-    from mailtap.capture.share import Share
     from mailtap.capture.wire.connection import Heard
 
 _BOTH = len(Direction)
@@ -59,7 +58,7 @@ class Listener:
         *,
         logins_only: bool = False,
         most_held: int = _MOST_HELD,
-        share: Share | None = None,
+        admits: Callable[[Segment], bool] | None = None,
     ) -> None:
         """Start listening.
 
@@ -67,7 +66,7 @@ class Listener:
             on_mail: called with each message, before its leaks are returned.
             logins_only: whether to pass over messages and the names of TLS servers.
             most_held: how many bytes of what is not complete may wait in all flows together.
-            share: which connections to hear; None for all of them.
+            admits: says of the first segment of a connection whether to hear it; None for all of them.
         """
         self._on_mail = on_mail
         self._most_held = most_held
@@ -80,8 +79,8 @@ class Listener:
         self._excused = False  # whether the source itself said what is wrong
         clock = Clock()
         self._decoder = Decoder(clock)
-        self._share = share
-        self._reassembler = Reassembler(admits=self._admits, clock=clock)
+        self._admits = admits
+        self._reassembler = Reassembler(admits=self._admit, clock=clock)
         self._ears: dict[int, Ear] = {}
         self._together = False  # whether flows may be heard later than they speak
         self._moment: float = 0  # number of the latest packet that was heard
@@ -137,9 +136,9 @@ class Listener:
             self._take(heard)
         yield from self._tell()
 
-    def _admits(self, segment: Segment) -> bool:
+    def _admit(self, segment: Segment) -> bool:
         """Return whether to hear the connection that begins with this segment."""
-        if self._share is None or self._share.admits(segment):
+        if self._admits is None or self._admits(segment):
             return True
         self._decoder.ignore(segment.ends)
         return False

@@ -104,7 +104,7 @@ class Share:
         return True
 
 
-class _Ear:
+class _Scribe:
     """Listens to a share, and keeps what is told until it is a part."""
 
     def __init__(self, work: Work) -> None:
@@ -112,7 +112,7 @@ class _Ear:
         self._share = Share(work.number, work.shares)
         self._told: list[Told] = []  # since the last part
         self.listener = Listener(
-            None if work.logins else self._keep, logins_only=work.logins, share=self._share
+            None if work.logins else self._keep, logins_only=work.logins, admits=self._share.admits
         )
 
     def part(self, items: Iterable[Leak | Note], at: int, sums: Sums | None = None) -> Part:
@@ -154,9 +154,9 @@ def hear(work: Work) -> Iterator[Part]:
     Raises:
         OSError: the file cannot be opened or read.
     """
-    ear = _Ear(work)
+    scribe = _Scribe(work)
     with Path(work.file).open("rb", buffering=0) as file:
         for handful in handfuls(file):
-            yield ear.part(ear.listener.hear_together(handful), file.tell())
-        last = ear.part(ear.listener.end(), file.tell())
-    yield last._replace(sums=ear.listener.sums)
+            yield scribe.part(scribe.listener.hear_together(handful), file.tell())
+        last = scribe.part(scribe.listener.end(), file.tell())
+    yield last._replace(sums=scribe.listener.sums)
