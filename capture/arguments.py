@@ -31,6 +31,7 @@ examples:
   mailtap capture --live                  the same, from this machine's loopback
   mailtap capture --mask session.pcap     passwords and digests as stars
   mailtap capture --logins *.pcap         logins only, faster
+  mailtap capture --jobs 4 large.pcap     with four processes, faster
   mailtap capture --save mail x.pcap      messages and attachments as files
 
 exit codes:
