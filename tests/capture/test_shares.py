@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mailtap.capture.model import Packet
     from mailtap.capture.shares import Item
 
-FLAWS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FLAWS = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LAPSES_NS = (40_000, 900_000_000, 2_000_000_000, 3_600_000_000_000)
 """Between two packets: as a rule; less and more than what is waited for; longer than a connection may be silent."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mailtap.capture.model import Packet
 
-MANY = settings(max_examples=150, deadline=None)
+MANY = settings(max_examples=50, deadline=None)
 seeds = st.integers(0, 2**32)
 roads = st.builds(
     Road, st.sampled_from([0.0, 0.05, 0.2]), st.sampled_from([0.0, 2.0, 20.0]), st.sampled_from([8, 40, 1460])
