@@ -7,12 +7,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import captures, page
-from bench.race import race, share
+from bench.race import found_cells, found_heads, race, ratio
 from bench.rivals import CREDENTIALS, FIELDS, RIVALS, sharing
 from mailtap.capture.guessers import processors
 
 if TYPE_CHECKING:
-    from bench.race import Result
     from bench.settings import Settings
 
 _MEGABYTE = 1_000_000
@@ -25,31 +24,22 @@ def measure(settings: Settings) -> str:
     mailtap = [rival for both in zip(*map(sharing, jobs), strict=True) for rival in both]
     tshark = [rival for rival in RIVALS if rival.name in (CREDENTIALS, FIELDS)]
     results = race(capture, settings, [*mailtap, *tshark])
-    logins, messages = len(capture.truth.logins), len(capture.truth.messages)
     heads = (
         "tool", "seconds", "times that of the first", "processor time", "largest process",
-        f"logins of {logins:,}", f"messages of {messages:,}", "wrong",
+        *found_heads(capture),
     )  # fmt: skip
     rows = [
         (
             result.rival.name,
             f"{median(cost.seconds for cost in result.costs):.2f} s",
-            f"{_ratio(result, results[0]):.2f}",
+            f"{ratio(result.costs, results[0].costs, lambda cost: cost.seconds):.2f}",
             f"{result.seconds:.2f} s",
             f"{result.memory / _MEGABYTE:,.0f} MB",
-            share(result.found.logins, logins),
-            share(result.found.messages, messages),
-            str(result.found.wrong),
+            *found_cells(result.found, capture),
         )
         for result in results
     ]
     return f"{_about(settings)}\n\n{page.table(heads, rows)}"
-
-
-def _ratio(result: Result, first: Result) -> float:
-    """Return how long one waits for a program, as a multiple of the first, by runs side by side."""
-    pairs = zip(result.costs, first.costs, strict=False)
-    return median(own.seconds / other.seconds for own, other in pairs)
 
 
 def _about(settings: Settings) -> str:

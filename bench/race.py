@@ -12,7 +12,7 @@ from bench import captures, chart, page, processes, wire
 from bench.rivals import RIVALS, Found, Rival
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bench.captures import Capture
@@ -94,13 +94,16 @@ def race(capture: Capture, settings: Settings, rivals: Sequence[Rival] = RIVALS)
         Result(
             rival,
             costs[rival.name],
-            median(
-                own.processor / other.processor for own, other in zip(costs[rival.name], first, strict=False)
-            ),
+            ratio(costs[rival.name], first, lambda cost: cost.processor),
             found[rival.name],
         )
         for rival in runners
     ]
+
+
+def ratio(own: Sequence[Cost], first: Sequence[Cost], of: Callable[[Cost], float]) -> float:
+    """Return what runs cost as a multiple of others, the median of those side by side."""
+    return median(of(one) / of(other) for one, other in zip(own, first, strict=False))
 
 
 def _once(rival: Rival, capture: Capture, folder: Path, *, count: bool) -> tuple[Cost, Found]:
@@ -125,10 +128,9 @@ def _say(capture: Capture, rival: Rival, cost: Cost) -> None:
 def _report(title: str, capture: Capture, results: list[Result]) -> str:
     """Return the table of one capture."""
     size = capture.path.stat().st_size
-    logins, messages = len(capture.truth.logins), len(capture.truth.messages)
     heads = (
         "tool", "processor time", "times Mailtap's", "MB/s", "peak memory",
-        f"logins of {logins:,}", f"messages of {messages:,}", "wrong", "remark",
+        *found_heads(capture), "remark",
     )  # fmt: skip
     rows = [
         (
@@ -137,9 +139,7 @@ def _report(title: str, capture: Capture, results: list[Result]) -> str:
             f"{result.ratio:.2f}",
             f"{size / _MEGABYTE / result.seconds:,.0f}",
             f"{result.memory / _MEGABYTE:,.0f} MB",
-            share(result.found.logins, logins),
-            share(result.found.messages, messages),
-            str(result.found.wrong),
+            *found_cells(result.found, capture),
             result.rival.remark,
         )
         for result in results
@@ -147,8 +147,23 @@ def _report(title: str, capture: Capture, results: list[Result]) -> str:
     return f"### {title}\n\n{page.table(heads, rows)}"
 
 
-def share(found: int | None, there: int) -> str:
-    """Return how much was found, as text; nothing where it was not looked for."""
+def found_heads(capture: Capture) -> tuple[str, ...]:
+    """Return the heads of the columns that tell what was found."""
+    logins, messages = len(capture.truth.logins), len(capture.truth.messages)
+    return f"logins of {logins:,}", f"messages of {messages:,}", "wrong"
+
+
+def found_cells(found: Found, capture: Capture) -> tuple[str, ...]:
+    """Return what stands in these columns."""
+    truth = capture.truth
+    return (
+        _share(found.logins, len(truth.logins)),
+        _share(found.messages, len(truth.messages)),
+        str(found.wrong),
+    )
+
+
+def _share(found: int | None, there: int) -> str:
     return "" if found is None else f"{found:,} ({100 * found // max(there, 1)} %)"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING, BinaryIO, Self, TextIO
+
+from mailtap.capture.sources import regular_size
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,8 +21,7 @@ _WIDTH = 30  # columns of the bar itself: on 80 of a terminal, there is room for
 
 def is_long(file: BinaryIO) -> bool:
     """Return whether a file is one whose length is known and worth a bar."""
-    state = os.fstat(file.fileno())
-    return stat.S_ISREG(state.st_mode) and state.st_size >= LONG
+    return regular_size(file.fileno()) >= LONG
 
 
 class Beside:

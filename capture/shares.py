@@ -8,9 +8,7 @@ writes its parts to standard output, pickled, and ends with whoever reads them.
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import stat
 import sys
 from array import array
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +20,7 @@ from mailtap.capture import share, silence
 from mailtap.capture.language import N_
 from mailtap.capture.model import Leak, Mail, Note
 from mailtap.capture.share import Part, Told, Work
+from mailtap.capture.sources import regular_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,11 +46,7 @@ class Heard(NamedTuple):
 
 def is_worth_it(file: str) -> bool:
     """Return whether several processes can read a file, each from its beginning, and it is long enough."""
-    try:
-        state = os.stat(file)  # noqa: PTH116  # as it stands on the command line
-    except OSError:
-        return False  # whoever opens it says why
-    return stat.S_ISREG(state.st_mode) and state.st_size >= _LEAST
+    return regular_size(file) >= _LEAST  # where it cannot be looked at, whoever opens it says why
 
 
 def hear(work: Work) -> Iterator[Heard]:

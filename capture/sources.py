@@ -6,6 +6,7 @@ The format is known by its content, never by the file's name: classic pcap, pcap
 from __future__ import annotations
 
 import os
+import stat
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -29,6 +30,15 @@ class Readable(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, none only at the end."""
+
+
+def regular_size(file: str | int) -> int:
+    """Return the size in bytes of a regular file, by name or descriptor; 0 of all else."""
+    try:
+        state = os.stat(file)  # noqa: PTH116  # a name as it stands on the command line, or a descriptor
+    except OSError:
+        return 0
+    return state.st_size if stat.S_ISREG(state.st_mode) else 0
 
 
 def read(source: str | os.PathLike[str] | Readable) -> Iterator[Packet | Note]:
