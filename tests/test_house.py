@@ -88,7 +88,10 @@ def test_the_commands_of_the_readme_work(readme: str, tmp_path: Path) -> None:
     commands = readme_commands(readme)
     assert [command for command in commands if command.startswith("make demo-plain")]
     assert [command for command in commands if command.startswith("make demo-tls")]
+    tried = readme_commands("README.md") if readme != "README.md" else []
     for command in commands:
+        if command in tried:
+            continue
         words = shlex.split(command)
         if words[0] == "make":
             words[1:1] = ["--directory", str(ROOT)]

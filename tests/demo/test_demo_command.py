@@ -26,12 +26,18 @@ ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
+LOCALES = {"en": "C.UTF-8", "ja": "ja_JP.UTF-8"}
+
+
+def story(what: str) -> list[str]:
+    """Return the arguments that print a lesson for people; asking the witness of all of them takes long."""
+    return [what, "--no-witness"] if what == "matrix" else [what]
+
+
+@pytest.mark.parametrize("language", LOCALES)
 @pytest.mark.parametrize("what", [*NAMES, "list", "matrix", "doctor"])
 def test_fits_80_columns_and_is_safe_to_print(what: str, language: str) -> None:
-    told = lessons.tell(
-        what, "--lang", language, *(["--no-witness"] if what == "matrix" else []), COLUMNS="80"
-    )
+    told = lessons.told(*story(what), LANG=LOCALES[language])
     assert told.code == 0
     too_wide = [line for line in told.out.splitlines() if wcswidth(line) > 80]
     assert too_wide == []
@@ -40,8 +46,7 @@ def test_fits_80_columns_and_is_safe_to_print(what: str, language: str) -> None:
 
 @pytest.mark.parametrize("what", [*NAMES, "list", "matrix"])
 def test_speaks_japanese_when_the_environment_does(what: str) -> None:
-    english = lessons.tell(what, "--no-witness", LANG="C.UTF-8").out
-    japanese = lessons.tell(what, "--no-witness", LANG="ja_JP.UTF-8").out
+    english, japanese = (lessons.told(*story(what), LANG=locale).out for locale in LOCALES.values())
     assert japanese == "" or JAPANESE.search(japanese.splitlines()[0])
     for line in ("What the eavesdropper has now:", "As expected", "Why:", "Advice:", "no countermeasure"):
         assert line not in japanese
@@ -51,7 +56,7 @@ def test_speaks_japanese_when_the_environment_does(what: str) -> None:
 
 @EVERY_SCENARIO
 def test_the_story_shows_who_speaks_and_what_leaks(name: str) -> None:
-    told = lessons.tell(name)
+    told = lessons.told(name, LANG=LOCALES["en"])
     assert "C: " in told.out
     assert "S: " in told.out
     assert "As expected" in told.out
@@ -68,10 +73,10 @@ def test_masks_every_password_and_digest(name: str) -> None:
         for leak in lessons.tell(name, "--json", "--no-witness").leaks
         if leak["field"] in ("password", "token")
     } | {cast.HANAKO.password, cast.TARO.password, "AGhhbmFrbwBzYWt1cmEyMDI0"}
-    for told in (lessons.tell(name, "--mask"), lessons.tell(name, "--mask", "--json")):
+    masked = lessons.tell(name, "--mask", "--json")
+    for told in (lessons.told(name, "--no-witness", "--mask"), masked):
         assert not [secret for secret in secrets if secret in told.out]
-    masked = lessons.tell(name, "--mask", "--json").leaks
-    assert {leak["value"] for leak in masked if leak["field"] in ("password", "digest")} <= {"********"}
+    assert {leak["value"] for leak in masked.leaks if leak["field"] in ("password", "digest")} <= {"********"}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def test_masks_every_password_and_digest(name: str) -> None:
 )
 def test_two_secrets_are_two_behind_a_mask_as_well(name: str, field: str) -> None:
     rows = [
-        [line for line in lessons.tell(name, "--no-witness", *mask).out.splitlines() if f"│ {field} " in line]
+        [line for line in lessons.told(name, "--no-witness", *mask).out.splitlines() if f"│ {field} " in line]
         for mask in ([], ["--mask"])
     ]
     assert [len(lines) for lines in rows] == [2, 2]
@@ -306,19 +311,21 @@ def test_waits_for_enter_between_the_parts() -> None:
 
 def test_the_last_lines_say_whose_password_it_is() -> None:
     for name in ("plain", "apop"):
-        assert "Hanako's password is sakura2024." in lessons.tell(name, "--no-witness").out.splitlines()
+        assert "Hanako's password is sakura2024." in lessons.told(name, "--no-witness").out.splitlines()
         assert (
-            "Hanako's password is ********." in lessons.tell(name, "--no-witness", "--mask").out.splitlines()
+            "Hanako's password is ********." in lessons.told(name, "--no-witness", "--mask").out.splitlines()
         )
-    assert "password is" not in lessons.tell("tls", "--no-witness").out
+    assert "password is" not in lessons.told("tls", LANG=LOCALES["en"]).out
 
 
 def test_the_matrix_says_that_a_digest_gave_the_password_away() -> None:
     rows = [
-        line for line in lessons.tell("matrix", "--no-witness").out.splitlines() if line.startswith("apop ")
+        line
+        for line in lessons.told(*story("matrix"), LANG=LOCALES["en"]).out.splitlines()
+        if line.startswith("apop ")
     ]
     assert "(SF)" in rows[0]
-    summaries = lessons.tell("matrix", "--json", "--no-witness").summaries
+    summaries = lessons.told("matrix", "--json").summaries
     guessed = {each["scenario"]: each["guessed"] for each in summaries}
     assert guessed["apop"] == {"submit": ["password"], "fetch": ["password"]}
     assert guessed["plain"] == guessed["tls"] == {}
@@ -344,13 +351,13 @@ def test_a_witness_that_disagrees_fails_the_run() -> None:
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 def test_the_witness_is_asked_and_agrees() -> None:
-    assert {each["scenario"]: each["witness"] for each in lessons.tell("matrix", "--json").summaries} == {
+    assert {each["scenario"]: each["witness"] for each in lessons.told("matrix", "--json").summaries} == {
         **dict.fromkeys(EVERY_NAME, "agrees"),
         "webmail-http": "absent",
     }
-    assert "agrees on every login" in lessons.tell("plain").out
-    assert "found no login and no password either" in lessons.tell("tls").out
-    assert "No second opinion: the second witness, tshark, does not read" in lessons.tell("webmail-http").out
+    assert "agrees on every login" in lessons.told("plain", LANG=LOCALES["en"]).out
+    assert "found no login and no password either" in lessons.told("tls", LANG=LOCALES["en"]).out
+    assert "No second opinion: the second witness, tshark, does not read" in lessons.told("webmail-http").out
 
 
 def test_without_tshark_the_witness_says_so_in_one_line() -> None:
@@ -362,10 +369,10 @@ def test_without_tshark_the_witness_says_so_in_one_line() -> None:
 
 
 def test_matrix_tells_every_scenario() -> None:
-    told = lessons.tell("matrix", "--json", "--no-witness")
+    told = lessons.told("matrix", "--json")
     assert told.code == 0
     assert [summary["scenario"] for summary in told.summaries] == EVERY_NAME
-    shown = lessons.tell("matrix", "--no-witness").out
+    shown = lessons.told(*story("matrix"), LANG=LOCALES["en"]).out
     for name in EVERY_NAME:
         assert re.search(rf"^{name} ", shown, re.MULTILINE)
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ def tell(*arguments: str | Path, **changes: str) -> Told:
         check=False,
     )
     return Told(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+told = cache(tell)
+"""The same as `tell`, and the same run for all tests of one process that only read what it told."""
 
 
 def tell_with(program: str, *arguments: str | Path, **changes: str) -> Told:
