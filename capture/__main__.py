@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mailtap.capture.keeping import Keeper
     from mailtap.capture.language import Say
     from mailtap.capture.live import LiveCapture
-    from mailtap.capture.model import Packet
     from mailtap.capture.printer import Printer
     from mailtap.capture.share import Work
     from mailtap.capture.shares import Item
@@ -290,7 +289,7 @@ class _Run:
         ports = tuple(options.port or _LIVE_PORTS)
         capture = LiveCapture(
             ports=ports,
-            on_packet=packets.put,
+            on_packets=packets.put,
             keep=False,
             buffer=_LIVE_BUFFER,
             engine=Engine(options.engine),
@@ -317,9 +316,10 @@ class _Run:
 
         printer, listener = self._printer(_LIVE), self._listener(_LIVE)
 
-        def hear(some: Iterable[Packet]) -> None:
-            for item in listener.hear(some):
-                self._show(item, printer, _LIVE)
+        def hear(some: Iterable[Handful]) -> None:
+            for handful in some:
+                for item in listener.hear_together(handful):
+                    self._show(item, printer, _LIVE)
                 printer.flush()
 
         with interruptible() as interrupted:  # no login is lost because Ctrl-C fell into the middle of it

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import queue
-from contextlib import suppress
+from collections import deque
+from threading import Condition
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mailtap.capture.model import Packet
 
@@ -15,32 +15,51 @@ _BEAT: Final = 0.05  # seconds between looks whether it is over
 
 
 class Backlog:
-    """Packets that wait; when too many do, the kernel's buffer fills instead, and it counts what it drops."""
+    """Packets that wait, as they came together; when there are too many, the kernel's buffer fills instead.
+
+    The kernel counts what it drops.
+    """
 
     def __init__(self, most: int) -> None:
         """Prepare.
 
         Args:
-            most: how many packets may wait here.
+            most: how many packets may wait here before those who bring more have to wait.
         """
-        self._queue: queue.Queue[Packet] = queue.Queue(most)
+        self._most = most
+        self._handfuls: deque[Sequence[Packet]] = deque()
+        self._waiting = 0
+        self._changed = Condition()
 
-    def put(self, packet: Packet) -> None:
-        """Add a packet, once there is room."""
-        self._queue.put(packet)
+    def put(self, packets: Sequence[Packet]) -> None:
+        """Add packets, once there is room; those that come together are added together."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting < self._most)
+            self._handfuls.append(packets)
+            self._waiting += len(packets)
+            self._changed.notify_all()
 
-    def until(self, ended: Callable[[], bool]) -> Iterator[Packet]:
-        """Yield packets as they come, until this has become true; others may wait then."""
+    def until(self, ended: Callable[[], bool]) -> Iterator[Sequence[Packet]]:
+        """Yield packets by the handful as they come, until this has become true; others may wait then."""
         while not ended():
-            with suppress(queue.Empty):
-                yield self._queue.get(timeout=_BEAT)
+            if handful := self._next():
+                yield handful
 
-    def rest(self, ended: Callable[[], bool]) -> Iterator[Packet]:
+    def rest(self, ended: Callable[[], bool]) -> Iterator[Sequence[Packet]]:
         """Yield what waits and what still comes, until this has become true and nothing waits."""
         while True:
             over = ended()  # asked first: what came before the end is still there to be got
-            try:
-                yield self._queue.get(timeout=_BEAT)
-            except queue.Empty:
-                if over:
-                    return
+            if handful := self._next():
+                yield handful
+            elif over:
+                return
+
+    def _next(self) -> Sequence[Packet]:
+        """Return what came together first of all that waits; nothing where nothing comes in a while."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._handfuls, _BEAT):
+                return ()
+            handful = self._handfuls.popleft()
+            self._waiting -= len(handful)
+            self._changed.notify_all()
+            return handful

@@ -22,7 +22,7 @@ from mailtap.capture.reel import Reel
 from mailtap.capture.wire.ends import ports_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from types import TracebackType
 
     from mailtap.capture.loopback import Frame, LoopbackSocket
@@ -63,7 +63,7 @@ class LiveCapture:
         interface: str = LOOPBACK,
         *,
         ports: Collection[int] = (),
-        on_packet: Callable[[Packet], None] | None = None,
+        on_packets: Callable[[Sequence[Packet]], None] | None = None,
         keep: bool = True,
         buffer: int = BUFFER,
         engine: Engine = Engine.SCAPY,
@@ -74,7 +74,7 @@ class LiveCapture:
             interface: a loopback interface; any other is refused.
             ports: TCP ports to listen to. Empty for everything, which only a network of the program's
                 own should use: on the host's loopback, other people's traffic is not ours to keep.
-            on_packet: called with each packet, in the capture's own thread.
+            on_packets: called with the packets that came together, in the capture's own thread.
             keep: whether to keep the packets for the recording; without it, memory does not grow.
             buffer: size of the kernel's buffer in bytes.
             engine: what to listen with; once started, `self.engine` says what `auto` has become, and
@@ -82,7 +82,7 @@ class LiveCapture:
         """
         self._interface = interface
         self._ports = frozenset(ports)
-        self._reel = Reel(on_packet, keep=keep)
+        self._reel = Reel(on_packets, keep=keep)
         self._buffer = buffer
         self.engine = engine
         self.instead: CaptureUnavailable | None = None
@@ -135,7 +135,7 @@ class LiveCapture:
             The recording; the same one when called again.
 
         Raises:
-            Exception: whatever `on_packet` raised.
+            Exception: whatever `on_packets` raised.
         """
         if self._recording is None:
             if self._socket is None:
@@ -202,25 +202,33 @@ class LiveCapture:
         token, choose = self._marks.token, bool(self._ports) and not self._socket.filtered
         try:
             while not self._ending:
-                for frame in self._socket.frames(_POLL):
-                    self._take(frame, token, choose=choose)
+                self._take(self._socket.frames(_POLL), token, choose=choose)
         except Exception as error:  # noqa: BLE001  # kept, and told by stop()
             with self._changed:
                 self._failure = error
                 self._changed.notify_all()
 
-    def _take(self, frame: Frame, token: bytes, *, choose: bool) -> None:
-        """Keep a frame, of the ports only where there is a choice to make; note a mark."""
-        if len(frame.data) < 128 and token in frame.data:  # noqa: PLR2004  # marks are short
-            with self._changed:
-                mark = frame.data[frame.data.index(token) + len(token) :]
-                self._heard.add(mark)
-                self._ending = self._ending or mark == _STOP
-                self._changed.notify_all()
-            return
-        packet = Packet(self._reel.count + 1, frame.time_ns, frame.link_type, frame.data, frame.length)
-        if not choose or self._is_ours(packet):
-            self._reel.take(packet)
+    def _take(self, frames: Iterable[Frame], token: bytes, *, choose: bool) -> None:
+        """Keep frames, of the ports only where there is a choice to make; note a mark when it is come to."""
+        new, packets, number = tuple.__new__, list[Packet](), self._reel.count
+        for link_type, time_ns, data, length in frames:
+            if len(data) < 128 and token in data:  # noqa: PLR2004  # marks are short
+                self._reel.take(packets)
+                packets = []
+                self._heed(data[data.index(token) + len(token) :])
+                continue
+            packet = new(Packet, (number + 1, time_ns, link_type, data, length))
+            if not choose or self._is_ours(packet):
+                number += 1
+                packets.append(packet)
+        self._reel.take(packets)
+
+    def _heed(self, mark: bytes) -> None:
+        """Note that a mark was heard, and so all before it."""
+        with self._changed:
+            self._heard.add(mark)
+            self._ending = self._ending or mark == _STOP
+            self._changed.notify_all()
 
     def _is_ours(self, packet: Packet) -> bool:
         """Return whether a packet goes to or comes from one of our ports."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mailtap.capture.model import Packet
 
@@ -18,16 +18,16 @@ class Reel:
         error: what the callback raised first; it is not called again then.
     """
 
-    def __init__(self, on_packet: Callable[[Packet], None] | None, *, keep: bool) -> None:
+    def __init__(self, on_packets: Callable[[Sequence[Packet]], None] | None, *, keep: bool) -> None:
         """Prepare.
 
         Args:
-            on_packet: called with each packet, in the thread that takes it.
+            on_packets: called with the packets that came together, in the thread that takes them.
             keep: whether to keep the packets; without it, memory does not grow.
         """
         self.count = 0
         self.error: Exception | None = None
-        self._on_packet = on_packet
+        self._on_packets = on_packets
         self._keep = keep
         self._packets: list[Packet] = []
 
@@ -36,13 +36,13 @@ class Reel:
         """What was kept."""
         return tuple(self._packets)
 
-    def take(self, packet: Packet) -> None:
-        """Take the next packet."""
-        self.count += 1
+    def take(self, packets: Sequence[Packet]) -> None:
+        """Take the next packets, which came together."""
+        self.count += len(packets)
         if self._keep:
-            self._packets.append(packet)
-        if self._on_packet is not None and self.error is None:
+            self._packets += packets
+        if packets and self._on_packets is not None and self.error is None:
             try:
-                self._on_packet(packet)
+                self._on_packets(packets)
             except Exception as error:  # noqa: BLE001  # the caller's own; whoever ends the recording raises it
                 self.error = error

@@ -11,11 +11,11 @@ import mmap
 import struct
 from typing import TYPE_CHECKING, Final
 
-from mailtap.capture.packet_socket import SOL_PACKET
+from mailtap.capture.loopback import Frame
+from mailtap.capture.packet_socket import ETHERNET, SOL_PACKET
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
 
 _PACKET_RX_RING: Final = 5  # linux/if_packet.h
 _PACKET_VERSION: Final = 10
@@ -59,24 +59,28 @@ class Ring:
         )
         self._memory = mmap.mmap(capture.fileno(), total)
 
-    def take(self) -> Iterator[tuple[int, bytes, int]]:
-        """Yield time in nanoseconds, bytes and length on the wire of each frame of the next full block.
+    def take(self) -> list[Frame]:
+        """Return the frames of the next full block, and give the block back to the kernel.
 
-        Nothing where there is none: the socket is readable when there is. The block goes back to the
-        kernel at the end, so the iterator must be read to its end.
+        None where there is none: the socket is readable when there is.
         """
-        memory = self._memory
+        new, memory = tuple.__new__, self._memory
+        frames: list[Frame] = []
         start = self._next * _BLOCK
         if _status(memory, start + _STATUS_AT)[0] & _STATUS_USER == 0:
-            return
+            return frames
         count, offset = _block(memory, start + _FRAMES_AT)
         at = start + offset
         for _ in range(count):
             step, seconds, nanoseconds, kept, length, _, frame = _frame(memory, at)
-            yield seconds * 1_000_000_000 + nanoseconds, memory[at + frame : at + frame + kept], length
+            begin = at + frame
+            time_ns = seconds * 1_000_000_000 + nanoseconds
+            # A NamedTuple's own constructor would cost as much as all the rest.
+            frames.append(new(Frame, (ETHERNET, time_ns, memory[begin : begin + kept], length)))
             at += step
         struct.pack_into("I", memory, start + _STATUS_AT, _STATUS_KERNEL)
         self._next = (self._next + 1) % self._blocks
+        return frames
 
     def close(self) -> None:
         """Give the memory back."""

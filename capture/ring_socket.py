@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from mailtap.capture import sieve
 from mailtap.capture.language import N_
-from mailtap.capture.loopback import NOT_ALLOWED, CaptureUnavailable, Frame, require_loopback
-from mailtap.capture.packet_socket import ETHERNET, deliver_once, newly_dropped, require_alive
+from mailtap.capture.loopback import NOT_ALLOWED, CaptureUnavailable, require_loopback
+from mailtap.capture.packet_socket import deliver_once, newly_dropped, require_alive
 from mailtap.capture.ring import Ring
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from mailtap.capture.loopback import Frame
 
 _ALL: Final = 0x0003  # ETH_P_ALL, linux/if_ether.h
 
@@ -64,14 +66,11 @@ class RingSocket:
 
     def frames(self, timeout: float) -> list[Frame]:
         """Return the frames of the next block, after at most so many seconds."""
-        frames = self._taken()
+        frames = self._ring.take()
         if not frames and self._ready.poll(timeout * 1000):
             require_alive(self._socket)
-            frames = self._taken()
+            frames = self._ring.take()
         return frames
-
-    def _taken(self) -> list[Frame]:
-        return [Frame(ETHERNET, time_ns, data, length) for time_ns, data, length in self._ring.take()]
 
     def dropped(self) -> int:
         """Return how many frames the kernel has had to drop since the socket was opened."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from mailtap.capture import sieve
 from mailtap.capture.language import N_
 from mailtap.capture.loopback import NOT_ALLOWED, CaptureUnavailable, Frame, require_loopback
-from mailtap.capture.packet_socket import ETHERNET, SNAPLEN, deliver_once, newly_dropped, require_alive
+from mailtap.capture.packet_socket import SNAPLEN, deliver_once, newly_dropped, require_alive
 from mailtap.capture.ring import Ring
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class ScapySocket:
             return []
         if self._ring is None:
             return self._received()
-        frames = [Frame(ETHERNET, time_ns, data, length) for time_ns, data, length in self._ring.take()]
+        frames = self._ring.take()
         if not frames:
             require_alive(self._socket.ins)
         return frames

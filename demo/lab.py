@@ -22,7 +22,7 @@ from mailtap.demo.network.rungs import Probe, Rung, probe
 from mailtap.demo.network.tap import Tap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mailtap.capture.model import Packet
     from mailtap.servers import Service
@@ -86,7 +86,7 @@ class Lab:
         targets: Mapping[str, tuple[str, int]],
         *,
         well_known: Mapping[str, int] | None = None,
-        on_packet: Callable[[Packet], None] | None = None,
+        on_packets: Callable[[Sequence[Packet]], None] | None = None,
         keep: bool = True,
         alone: bool = False,
     ) -> Tap:
@@ -96,18 +96,18 @@ class Lab:
             targets: host and port of each server, by name.
             well_known: the well-known port of each, by name, so that a relay can listen on a
                 telling one; without it, on any.
-            on_packet: called with each packet, in the tap's own thread.
+            on_packets: called with the packets that came together, in the tap's own thread.
             keep: whether to keep the packets for the recording; without it, memory does not grow.
             alone: whether to leave out all traffic that is not with these servers; where others share
                 the network it is left out anyway.
         """
         if self.rung is Rung.RELAY:
             ports = {name: HIGH_PORTS + port for name, port in (well_known or {}).items()}
-            return Tap(Relay(targets, ports=ports, on_packet=on_packet, keep=keep), {})
+            return Tap(Relay(targets, ports=ports, on_packets=on_packets, keep=keep), {})
         # In a network of the program's own there is nobody else whose traffic must be left out.
         shared = self.rung is Rung.HOST_LOOPBACK
         ours = [port for _, port in targets.values()] if shared or alone else []
-        return Tap(LiveCapture(ports=ours, on_packet=on_packet, keep=keep), dict(targets))
+        return Tap(LiveCapture(ports=ours, on_packets=on_packets, keep=keep), dict(targets))
 
 
 def choose(forced: Rung | None = None) -> Probe:

@@ -151,10 +151,10 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
         servers, services, remarks = stack.enter_context(open_servers(offered, lab, certificates))
         _fill_mailbox(servers)
         endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
-        packets: queue.SimpleQueue[Packet] = queue.SimpleQueue()
+        packets: queue.SimpleQueue[Sequence[Packet]] = queue.SimpleQueue()
         if options.tap:
             well_known = {str(key): service.port for key, service in offered.items()}
-            tap = lab.tap(endpoints, well_known=well_known, on_packet=packets.put, keep=False)
+            tap = lab.tap(endpoints, well_known=well_known, on_packets=packets.put, keep=False)
             endpoints = stack.enter_context(tap).endpoints
             remarks += tap.remarks
         for remark in remarks:
@@ -178,21 +178,21 @@ def _fill_mailbox(servers: ToyServers) -> None:
     servers.mailboxes[cast.TARO.username].add(mail, sender=cast.HANAKO.address)
 
 
-def _hear(packets: queue.SimpleQueue[Packet], tell: Overheard | None) -> None:
-    """Tell what leaks, packet by packet, until Ctrl-C; without a tap, only wait."""
+def _hear(packets: queue.SimpleQueue[Sequence[Packet]], tell: Overheard | None) -> None:
+    """Tell what leaks, as packets come, until Ctrl-C; without a tap, only wait."""
     listener = Listener()
     try:
         while True:
             try:
-                packet = packets.get(timeout=_BEAT)
+                handful = packets.get(timeout=_BEAT)
             except queue.Empty:
                 continue
             if tell:
-                tell.heard(listener.feed(packet))
+                tell.heard(listener.hear_together(handful))
     finally:
         if tell:
             while not packets.empty():
-                tell.heard(listener.feed(packets.get_nowait()))
+                tell.heard(listener.hear_together(packets.get_nowait()))
             # All that was heard is of these servers: their webmail is no mail protocol.
             tell.heard(item for item in listener.close() if not _is_no_news(item))
 

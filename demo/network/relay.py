@@ -18,7 +18,7 @@ from mailtap.demo.network.ports import alternatives, remark
 from mailtap.servers import PortTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 PATIENCE: Final = 2.0  # seconds that open connections are given to end
 
@@ -32,7 +32,7 @@ class Relay:
         *,
         ports: Mapping[str, int] | None = None,
         host: str = HOST,
-        on_packet: Callable[[Packet], None] | None = None,
+        on_packets: Callable[[Sequence[Packet]], None] | None = None,
         keep: bool = True,
     ) -> None:
         """Prepare; nothing is opened yet.
@@ -41,7 +41,7 @@ class Relay:
             targets: host and port of each server, by name.
             ports: the port to listen on, by name, where it is free; any port for the others.
             host: the IPv4 loopback address to listen on.
-            on_packet: called with each packet, in the relay's own thread.
+            on_packets: called with the packets that came together, in the relay's own thread.
             keep: whether to keep the packets for the recording.
         """
         self.endpoints: dict[str, tuple[str, int]] = {}
@@ -49,7 +49,7 @@ class Relay:
         self._targets = dict(targets)
         self._ports = dict(ports or {})
         self._host = host
-        self._notebook = _Notebook(on_packet, keep=keep)
+        self._notebook = _Notebook(on_packets, keep=keep)
         self._mover: Mover | None = None
         self._thread: threading.Thread | None = None
         self._recording: Recording | None = None
@@ -105,7 +105,7 @@ class Relay:
             The recording; the same one when called again.
 
         Raises:
-            Exception: whatever `on_packet` raised.
+            Exception: whatever `on_packets` raised.
         """
         if self._recording is None:
             if self._mover is None or self._thread is None:
@@ -128,16 +128,17 @@ class Relay:
 class _Notebook:
     """Numbers and times the frames, and keeps them."""
 
-    def __init__(self, on_packet: Callable[[Packet], None] | None, *, keep: bool) -> None:
-        self.reel = Reel(on_packet, keep=keep)
+    def __init__(self, on_packets: Callable[[Sequence[Packet]], None] | None, *, keep: bool) -> None:
+        self.reel = Reel(on_packets, keep=keep)
         self._time = 0
 
     def write(self, frames: Iterable[bytes]) -> None:
         """Write frames down as seen now."""
         # In whole microseconds, as a packet socket gives them, and never backwards.
         self._time = max(self._time, time.time_ns() // 1000 * 1000)
-        for frame in frames:
-            self.reel.take(Packet(self.reel.count + 1, self._time, ETHERNET, frame, len(frame)))
+        numbered = enumerate(frames, self.reel.count + 1)
+        time_ns = self._time
+        self.reel.take([Packet(number, time_ns, ETHERNET, frame, len(frame)) for number, frame in numbered])
 
     def recording(self, failure: Exception | None, late: str = "") -> Recording:
         """Return what was written.

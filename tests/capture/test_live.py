@@ -28,7 +28,7 @@ from mailtap.capture.model import Packet, Segment
 from mailtap.capture.wire.ends import ports_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mailtap.capture.loopback import Frame, LoopbackSocket
 
@@ -140,7 +140,7 @@ def test_the_largest_frames_come_whole(engine: Engine, size: int) -> None:
 def test_other_peoples_traffic_is_never_kept(engine: Engine) -> None:
     seen: list[Packet] = []
     with connection() as (client, server, _), silent_port() as port:
-        with LiveCapture(ports=[port], engine=engine, on_packet=seen.append) as capture:
+        with LiveCapture(ports=[port], engine=engine, on_packets=seen.extend) as capture:
             client.sendall(b"not for mailtap")
             assert server.recv(100) == b"not for mailtap"
             recording = capture.stop()
@@ -175,7 +175,7 @@ def test_what_the_kernel_drops_is_counted(
         monkeypatch.setattr(scapy_socket, "Ring", _no_ring)
     hold = threading.Event()
     with connection() as (client, server, port):
-        with LiveCapture(ports=[port], on_packet=lambda _: hold.wait(), buffer=1, engine=engine) as capture:
+        with LiveCapture(ports=[port], on_packets=lambda _: hold.wait(), buffer=1, engine=engine) as capture:
             pour(client, server, bytes(8_000_000))
             hold.set()
             recording = capture.stop()
@@ -242,11 +242,11 @@ def test_a_listener_that_never_hears_its_own_mark_does_not_start(
 
 @may_capture
 def test_an_error_of_the_callers_own_reaches_him(engine: Engine) -> None:
-    def fail(_: Packet) -> None:
+    def fail(_: Sequence[Packet]) -> None:
         raise ValueError("the caller's own")
 
     with connection() as (client, _, port):
-        capture = LiveCapture(ports=[port], engine=engine, on_packet=fail)
+        capture = LiveCapture(ports=[port], engine=engine, on_packets=fail)
         capture.start()
         client.sendall(b"x")
         with pytest.raises(ValueError, match="the caller's own"):
@@ -270,7 +270,7 @@ def _open_files() -> int:
 def test_nothing_is_kept_when_nothing_is_to_be_kept(engine: Engine) -> None:
     seen: list[Packet] = []
     with connection() as (client, server, port):
-        with LiveCapture(ports=[port], engine=engine, on_packet=seen.append, keep=False) as capture:
+        with LiveCapture(ports=[port], engine=engine, on_packets=seen.extend, keep=False) as capture:
             client.sendall(b"live")
             assert server.recv(100) == b"live"
             assert capture.stop().packets == ()

@@ -31,7 +31,7 @@ from mailtap.demo.network.ports import alternatives
 from mailtap.demo.network.relay import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mailtap.capture.live import Recording
@@ -339,7 +339,7 @@ def test_a_connection_still_open_at_the_end_is_reset_and_nothing_is_left() -> No
 def test_clients_that_had_connected_before_the_end_are_still_served() -> None:
     hold = threading.Event()
     with ExitStack() as stack:
-        relay, endpoint = stack.enter_context(relayed(echo, on_packet=lambda _: hold.wait(10)))
+        relay, endpoint = stack.enter_context(relayed(echo, on_packets=lambda _: hold.wait(10)))
         # The first connection keeps the relay busy while the others wait in the system's queue.
         first, *others = (stack.enter_context(socket.create_connection(endpoint)) for _ in range(5))
         for client in (first, *others):
@@ -393,11 +393,11 @@ def _unused_port() -> int:
 
 
 def test_an_error_of_the_callers_own_reaches_him() -> None:
-    def fail(_: Packet) -> None:
+    def fail(_: Sequence[Packet]) -> None:
         raise ValueError("the caller's own")
 
     with relayed(echo) as (_, endpoint):
-        relay = Relay({"server": endpoint}, on_packet=fail)
+        relay = Relay({"server": endpoint}, on_packets=fail)
         relay.start()
         socket.create_connection(relay.endpoints["server"]).close()
         with pytest.raises(ValueError, match="the caller's own"):
@@ -406,7 +406,7 @@ def test_an_error_of_the_callers_own_reaches_him() -> None:
 
 def test_packets_can_be_taken_as_they_come_and_not_kept() -> None:
     seen: list[Packet] = []
-    with relayed(echo, on_packet=seen.append, keep=False) as (relay, endpoint):
+    with relayed(echo, on_packets=seen.extend, keep=False) as (relay, endpoint):
         with socket.create_connection(endpoint) as client:
             client.sendall(b"live")
             assert client.recv(4) == b"live"
