@@ -17,7 +17,7 @@ STALE := $(if $(READY),,FORCE)
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 SECONDS ?= 60
-PYTHONS ?= 3.11 3.12 3.13
+PYTHONS ?= 3.11 3.12 3.13 3.14 3.15
 .PHONY: FORCE help demo test test-pythons fuzz bench check supported wheels lock catalogues pages format clean
 
 help:

@@ -170,7 +170,22 @@ def require_writable(path: str | os.PathLike[str]) -> None:
 
 def is_device(path: str | os.PathLike[str]) -> bool:
     """Return whether a path is there and neither file nor directory, but a device or a pipe."""
-    return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
+    mode = _mode(Path(path))
+    return bool(mode) and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _mode(path: Path) -> int:
+    """Return the type and permissions of what is at a path; 0 where nothing is.
+
+    Raises:
+        OSError: one may not look, which `Path.exists` would call nothing from Python 3.14 on.
+    """
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return 0
+        raise
 
 
 def _obstacle(path: Path, *, as_folder: bool) -> int:
@@ -178,9 +193,10 @@ def _obstacle(path: Path, *, as_folder: bool) -> int:
     if is_device(path):
         return 0  # it says for itself
     folder = path.absolute() if as_folder else path.absolute().parent
+    beside = _mode(folder)
     for wrong, number in (
-        (path.is_dir(), errno.EISDIR),
-        (not folder.is_dir(), errno.ENOTDIR if folder.exists() else errno.ENOENT),
+        (stat.S_ISDIR(_mode(path)), errno.EISDIR),
+        (not stat.S_ISDIR(beside), errno.ENOTDIR if beside else errno.ENOENT),
         (not os.access(folder, os.W_OK), errno.EACCES),
     ):
         if wrong:

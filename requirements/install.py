@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 OLDEST = (3, 11)
+NEWEST = (3, 30)  # that is looked for; none is too new
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = ROOT / ".venv"
@@ -23,7 +24,7 @@ TOO_OLD = """Mailtap needs Python 3.11 or later; this is Python {version} ({exec
 Install a newer one:
   Debian, Ubuntu: sudo apt install python3.11 python3.11-venv
   macOS:          brew install python
-  Windows:        winget install Python.Python.3.13
+  Windows:        winget install Python.Python.3.14
 or name the one you have: make demo-plain PYTHON=/path/to/python3"""
 
 NO_VENV = """This Python ({executable}) cannot make a virtual environment: its venv package is missing.
@@ -47,7 +48,7 @@ JAPANESE = {
 新しいものを入れてください。
   Debian、Ubuntu: sudo apt install python3.11 python3.11-venv
   macOS:          brew install python
-  Windows:        winget install Python.Python.3.13
+  Windows:        winget install Python.Python.3.14
 すでにある場合は、その場所を指定します: make demo-plain PYTHON=/path/to/python3""",
     NO_VENV: """この Python({executable})では仮想環境を作れません。venv パッケージがありません。
   Debian、Ubuntu: sudo apt install python{version}-venv""",
@@ -88,8 +89,8 @@ def main() -> None:
 
 def use_a_newer_python(wanted: str) -> None:
     """Go on with a newer Python of this machine, or say that there is none."""
-    for name in ("python3.13", "python3.12", "python3.11"):
-        newer = shutil.which(name)
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        newer = shutil.which("python3.{}".format(minor))
         if newer:
             sys.exit(subprocess.call([newer, str(HERE / "install.py"), wanted]))  # noqa: S603
     sys.exit(say(TOO_OLD, version=sys.version.split()[0], executable=sys.executable))

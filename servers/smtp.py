@@ -10,16 +10,20 @@ from __future__ import annotations
 import asyncio
 import binascii
 import re
+import warnings
 from base64 import b64decode
 from collections import defaultdict
 from contextlib import suppress
 from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, AnyStr, Final, cast
 
-from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
-
 from mailtap.servers.confidant import Nobody
 from mailtap.servers.service import SASL_MECHANISMS, Security, Service
+
+# aiosmtpd imports what Python 3.15 says will go; whoever tests may make that an error.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
 if TYPE_CHECKING:
     import ssl

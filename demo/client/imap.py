@@ -44,10 +44,10 @@ class _Imap(imaplib.IMAP4):
             # met by a reset then.
             with suppress(OSError, ValueError):
                 self.sock.settimeout(GOODBYE)
-                self.file.read()
+                while self.sock.recv(4096):
+                    pass
         end_tls(self.sock, self._settings)
-        self.file.close()
-        self.sock.close()
+        super().shutdown()
 
 
 def fetch(settings: Settings) -> bytes:

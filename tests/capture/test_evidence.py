@@ -10,6 +10,7 @@ import base64
 import binascii
 import html
 import quopri
+import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 SCRIPTS = {
     path.stem: dialogue.load(path) for path in sorted((Path(__file__).parent / "dialogues").glob("*.txt"))
 }
+UP_TO_PADDING = re.compile(rb"[^=]*={0,2}")  # before Python 3.13.9, what follows was left out of itself
 CHARSETS = (
     "utf-8",
     "iso2022_jp",
@@ -92,7 +94,7 @@ def readings(raw: bytes) -> Iterator[bytes]:
         for piece in (text, *text.split(), *text.replace(b"?=", b" ").replace(b"?", b" ").split()):
             for start in range(0, len(piece), 4):  # texts may stand side by side, each with its own padding
                 try:
-                    yield base64.b64decode(piece[start:])
+                    yield base64.b64decode(UP_TO_PADDING.findall(piece[start:])[0])
                 except binascii.Error:
                     break
 

@@ -101,7 +101,7 @@ def test_masks_every_password_and_digest(pair: tuple[str, str]) -> None:
 
 def test_runs_the_two_and_nothing_else() -> None:
     ran = lessons.tell("compare", "--json", "--no-witness", "tls", "plain")
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.complaints) == (0, "")
     assert [summary["scenario"] for summary in ran.objects] == ["tls", "plain"]
     shown = lessons.tell("compare", "plain", "tls", "--no-witness", "--lang", "ja")
     assert shown.code == 0

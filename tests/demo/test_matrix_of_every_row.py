@@ -311,10 +311,10 @@ def test_a_process_that_dies_takes_one_row_with_it_and_leaves_nothing(
 def test_json_is_one_summary_for_each_row_in_their_order() -> None:
     for arguments in (["--json"], ["--format", "json"]):
         told = lessons.tell("matrix", "--no-witness", *arguments)
-        assert (told.code, told.err) == (0, "")
+        assert (told.code, told.complaints) == (0, "")
         assert [json.loads(line)["scenario"] for line in told.out.splitlines()] == NAMES
 
 
 def test_no_progress_is_shown_where_there_is_no_terminal() -> None:
     told = lessons.tell("matrix", "--no-witness", "--format", "github")
-    assert (told.code, told.err) == (0, "")
+    assert (told.code, told.complaints) == (0, "")

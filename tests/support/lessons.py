@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# Remarks that say nothing against a run: another program may hold the port.
+_REMARKS = re.compile(
+    r"The program stays root: [^.]*\.|Port \d+ on \S+ is taken by .*? This run goes on with another\."
+)
 
 TIMEOUT = 60.0  # seconds; a bound for a stuck lesson, not a wait
 
@@ -26,6 +32,11 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "LANG": "C.UTF-8", **changes}
 
 
+def complaints(aside: str) -> str:
+    """Return what was said aside, wherever its lines break, but for remarks that say nothing against the run."""
+    return _REMARKS.sub("", " ".join(aside.split())).strip()
+
+
 @dataclass(frozen=True)
 class Told:
     """What a run of `mailtap demo` told."""
@@ -37,6 +48,10 @@ class Told:
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def complaints(self) -> str:
+        return complaints(self.err)
 
     @property
     def summaries(self) -> list[dict[str, Any]]:
