@@ -18,7 +18,8 @@ STALE := $(if $(READY),,FORCE)
 .DELETE_ON_ERROR:
 SECONDS ?= 60
 PYTHONS ?= 3.11 3.12 3.13 3.14 3.15
-.PHONY: FORCE help demo test test-pythons fuzz bench check supported wheels lock catalogues pages format clean
+SID_PYTHONS ?= 3.14 3.15
+.PHONY: FORCE help demo test test-pythons test-sid fuzz bench check supported wheels lock catalogues pages format clean
 
 help:
 	@echo "The lesson:"
@@ -44,6 +45,9 @@ test: $(VENV)/dev ## the tests
 
 test-pythons: $(VENV)/dev ## the tests under other Pythons found here (PYTHONS=3.13)
 	$(BIN)/python tests/support/pythons.py $(PYTHONS) -- $(ARGS)
+
+test-sid: ## the tests under Debian unstable's Pythons, as root (SID_PYTHONS=3.15)
+	tests/support/sid.sh $(SID_PYTHONS) -- $(ARGS)
 
 fuzz: $(VENV)/dev ## fuzz the listener: SECONDS=60 each (ARGS=smtp names one)
 	$(PIP) install --quiet --require-hashes --requirement requirements/fuzz.txt
