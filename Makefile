@@ -46,7 +46,7 @@ test: $(VENV)/dev ## the tests
 test-pythons: $(VENV)/dev ## the tests under other Pythons found here (PYTHONS=3.13)
 	$(BIN)/python tests/support/pythons.py $(PYTHONS) -- $(ARGS)
 
-test-sid: ## the tests under Debian unstable's Pythons, as root (SID_PYTHONS=3.15)
+test-sid: ## the tests under Debian's newest Pythons, as root
 	tests/support/sid.sh $(SID_PYTHONS) -- $(ARGS)
 
 fuzz: $(VENV)/dev ## fuzz the listener: SECONDS=60 each (ARGS=smtp names one)
