@@ -12,7 +12,7 @@ import gettext
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 LANGUAGES = ("en", "ja")
@@ -26,12 +26,21 @@ class Say(Protocol):
         """Return the message in the reader's language."""
 
 
+class Message(str):
+    """An English message that the catalogues translate; what is filled into one and is none is a name.
+
+    A file may be called `body`, as a field is: only the field has another name in Japanese.
+    """
+
+    __slots__ = ()
+
+
 class Explained(Exception):  # noqa: N818  # a base; what went wrong is said by those derived from it
     """What went wrong, for the person who runs the program: an English message, and what to fill it with.
 
     Attributes:
         text: the message, with its `{placeholders}`; a key for translation.
-        values: what to fill in; a value that is itself a message is translated, too.
+        values: what to fill in; a value that is itself a `Message` is translated, too, as is an error.
     """
 
     def __init__(self, text: str, /, **values: object) -> None:
@@ -43,12 +52,26 @@ class Explained(Exception):  # noqa: N818  # a base; what went wrong is said by 
 def explained(error: Exception, say: Say) -> str:
     """Return what an exception says in the reader's language, as far as it has a translation."""
     if isinstance(error, OSError):
-        reason = say(system_reason(error))
+        reason = fill("{reason}", [("reason", system_reason(error))], say)
         return reason if error.filename is None else f"{error.filename}: {reason}"
     if not isinstance(error, Explained):
         return str(error)
-    values = {key: say(value) if isinstance(value, str) else value for key, value in error.values.items()}
-    return say(error.text, **values)
+    return fill(error.text, error.values.items(), say)
+
+
+def fill(text: str, values: Iterable[tuple[str, object]], say: Say) -> str:
+    """Return a message in the reader's language, and so whatever in it is itself a message."""
+    return say(text, **{name: _worded(value, say) for name, value in values})
+
+
+def _worded(value: object, say: Say) -> object:
+    match value:
+        case Message():
+            return say(value)
+        case Exception():
+            return explained(value, say)
+        case _:
+            return value
 
 
 def system_reason(error: OSError) -> str:
@@ -56,9 +79,9 @@ def system_reason(error: OSError) -> str:
     return _SYSTEM_REASONS.get(error.errno or 0) or error.strerror or str(error)
 
 
-def N_(message: str) -> str:  # noqa: N802  # gettext's own name for "translate this later"
+def N_(message: str) -> Message:  # noqa: N802  # gettext's own name for "translate this later"
     """Mark a message of a table for the catalogue; whoever prints it calls `say` on it."""
-    return message
+    return Message(message)
 
 
 def from_environment(environment: Mapping[str, str]) -> str:

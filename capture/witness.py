@@ -175,7 +175,10 @@ def _ask(path: Path, ports: Mapping[int, Protocol], patience: float) -> Testimon
 
 
 def _failure(error: Explained) -> Testimony:
-    values = tuple((name, str(value)) for name, value in error.values.items())
+    # A message stays one, so that it can be translated.
+    values = tuple(
+        (name, value if isinstance(value, str) else str(value)) for name, value in error.values.items()
+    )
     return Testimony(hearing=Hearing.FAILED, reason=Note(text=error.text, values=values))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 import mailtap.capture
-from mailtap.capture.language import explained
+from mailtap.capture.language import explained, fill
 from mailtap.capture.model import Note
 from mailtap.capture.options import reader_language
 from mailtap.capture.wrapping import joined
@@ -65,8 +65,7 @@ class Aside:
 
 def _told(text: object, say: Say) -> str:
     if isinstance(text, Note):
-        values = {name: say(value) if isinstance(value, str) else value for name, value in text.values}
-        return say(text.text, **values)
+        return fill(text.text, text.values, say)
     return explained(text, say) if isinstance(text, Exception) else say(str(text))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from mailtap.capture.guess import seconds_to_exhaust
-from mailtap.capture.language import N_
+from mailtap.capture.language import N_, fill
 from mailtap.capture.model import Field
 from mailtap.capture.report import FIELDS, SECRETS, field, packet_list, printable, shown
 from mailtap.capture.table import table
@@ -222,7 +222,7 @@ def _problem(problem: Note, reader: Reader) -> str:
 
 def _translated(note: Note, reader: Reader) -> str:
     """Return a note in the reader's language, and whatever in it has a translation."""
-    return reader.say(note.text, **{name: reader.say(str(value)) for name, value in note.values})
+    return fill(note.text, note.values, reader.say)
 
 
 def _named(hop: Hop, fields: Sequence[Field], reader: Reader) -> dict[str, str]:

@@ -142,6 +142,23 @@ def test_what_the_system_says_is_in_the_readers_language(
         assert not re.search(r"directory|exists|Errno", capsys.readouterr().err.replace(str(tmp_path), ""))
 
 
+def test_a_file_that_is_called_like_a_message_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "subject").mkdir()
+    (tmp_path / "body").touch()
+    for arguments, name in (
+        (["subject"], "subject"),
+        (["--wordlist", "subject", "x.pcap"], "subject"),
+        (["--save", "body", "x.pcap"], "body"),
+    ):
+        assert main(["--lang", "ja", *arguments]) == 2
+        said = capsys.readouterr().err
+        assert name in said
+        assert re.search(r"フォルダーです|すでに存在", said)  # the reason is translated all the same
+
+
 def test_json_lines(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", str(capture)]) == 0
     heard = records(capsys.readouterr().out)

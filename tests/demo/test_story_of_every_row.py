@@ -10,6 +10,7 @@ import outcomes
 import pytest
 from wcwidth import wcswidth
 
+from mailtap.capture.language import N_
 from mailtap.capture.model import Endpoint, Note
 from mailtap.capture.witness import Agreement, Verdict
 from mailtap.demo import cast
@@ -87,7 +88,7 @@ def test_a_login_that_nobody_confirms_is_named_beside_those_that_are(language: s
 def test_a_witness_that_failed_says_nothing_against_the_listener(language: str) -> None:
     say = speak(["--lang", language])
     text = "The second witness failed: tshark does not start ({reason})."
-    reason = Note(text=text, values=(("reason", "Permission denied"),))
+    reason = Note(text=text, values=(("reason", N_("Permission denied")),))
     verdict = Verdict(agreement=Agreement.DISAGREES, failed=True, reason=reason)
     (said,) = ending.witness(ran("plain"), verdict, Reader(say, 200, mask=False))
     assert said.plain == f"✘ {say(text, reason=say('Permission denied'))}"
