@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 import mailtap.capture
+import mailtap.servers
 from mailtap.capture.language import explained, fill
 from mailtap.capture.model import Note
 from mailtap.capture.options import reader_language
 from mailtap.capture.wrapping import joined
 from mailtap.demo.telling.reader import Reader
+from mailtap.servers import ServersError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +39,8 @@ class Exit(IntEnum):
 
 def speak(arguments: Sequence[str]) -> Say:
     """Return the `say` of the language that the command line or the environment asks for."""
-    here = Path(__file__).parent
-    return reader_language(arguments, here / "locale", Path(mailtap.capture.__file__).parent / "locale")
+    parts = (__file__, mailtap.capture.__file__, mailtap.servers.__file__)
+    return reader_language(arguments, *(Path(part).parent / "locale" for part in parts))
 
 
 def add_reading_options(parser: Parser, say: Say) -> None:
@@ -66,6 +68,8 @@ class Aside:
 def _told(text: object, say: Say) -> str:
     if isinstance(text, Note):
         return fill(text.text, text.values, say)
+    if isinstance(text, ServersError):
+        return fill(text.text, text.values.items(), say)
     return explained(text, say) if isinstance(text, Exception) else say(str(text))
 
 

@@ -12,7 +12,7 @@ from mailtap.servers.confidant import Confidant
 from mailtap.servers.forwarding import NotForwarded
 from mailtap.servers.ledger import SessionCount
 from mailtap.servers.limits import Limits
-from mailtap.servers.listener import AddressRefused, PortForbidden, PortTaken, ServersError
+from mailtap.servers.listener import AddressRefused, Holder, PortForbidden, PortTaken, ServersError
 from mailtap.servers.mailbox import Mailbox, Mailboxes, MailboxFull, Message
 from mailtap.servers.service import (
     LAB_DOMAIN,
@@ -38,6 +38,7 @@ __all__ = [
     "Accounts",
     "AddressRefused",
     "Confidant",
+    "Holder",
     "LabCertificates",
     "Limits",
     "Mailbox",

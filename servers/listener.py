@@ -8,7 +8,9 @@ import ipaddress
 import os
 import socket
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
+
+from mailtap.servers.messages import N_
 
 # Connections that wait to be accepted; the system takes as many as it can. A client whose last ACK finds
 # the queue full may wait for its greeting for ever: with SYN cookies (RFC 4987, section 3.6) nobody
@@ -17,17 +19,28 @@ BACKLOG: Final = 4096
 
 
 class ServersError(Exception):
-    """The toy servers cannot start; the message says what to do."""
+    """The toy servers cannot start; the message says what to do.
+
+    Attributes:
+        text: the message in English, with its `{placeholders}`; a key for translation.
+        values: what to fill in.
+    """
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text = text
+        self.values = values
 
 
 class AddressRefused(ServersError):  # noqa: N818  # the noun that callers know
     """The address is not one of this machine's loopback addresses."""
 
     def __init__(self, host: str) -> None:
-        super().__init__(
-            f"The toy servers listen on loopback only, and {host!r} is not a loopback address: "
-            "use 127.0.0.1 or ::1."
+        text = N_(
+            "The toy servers listen on loopback only, and {host!r} is not a loopback address:"
+            " use 127.0.0.1 or ::1."
         )
+        super().__init__(text, host=host)
         self.host = host
 
 
@@ -35,8 +48,15 @@ class AddressMissing(AddressRefused):
     """The address is a loopback address, and this machine has none like it."""
 
     def __init__(self, host: str) -> None:
-        ServersError.__init__(self, f"This machine has no address {host}: use 127.0.0.1.")
+        ServersError.__init__(self, N_("This machine has no address {host}: use 127.0.0.1."), host=host)
         self.host = host
+
+
+class Holder(NamedTuple):
+    """The program that holds a port: its name, and the number of its process."""
+
+    name: str
+    process: int
 
 
 class PortTaken(ServersError):  # noqa: N818
@@ -45,12 +65,19 @@ class PortTaken(ServersError):  # noqa: N818
     Attributes:
         host: the address.
         port: the port.
-        holder: the program that holds it, as `name (process 123)`; None where this system does not tell.
+        holder: the program that holds it; None where this system does not tell.
     """
 
-    def __init__(self, host: str, port: int, holder: str | None) -> None:
-        by = f" by {holder}" if holder else " by another program"
-        super().__init__(f"Port {port} on {host} is taken{by}: end it, or choose another port.")
+    def __init__(self, host: str, port: int, holder: Holder | None) -> None:
+        if holder is None:
+            text = N_("Port {port} on {host} is taken by another program: end it, or choose another port.")
+            super().__init__(text, host=host, port=port)
+        else:
+            text = N_(
+                "Port {port} on {host} is taken by {name} (process {process}): end it, or choose another"
+                " port."
+            )
+            super().__init__(text, host=host, port=port, name=holder.name, process=holder.process)
         self.host = host
         self.port = port
         self.holder = holder
@@ -60,7 +87,8 @@ class PortForbidden(ServersError):  # noqa: N818
     """This system does not let an ordinary user listen on the port."""
 
     def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"This user may not listen on port {port} of {host}: choose a port from 1024 up.")
+        text = N_("This user may not listen on port {port} of {host}: choose a port from 1024 up.")
+        super().__init__(text, host=host, port=port)
         self.host = host
         self.port = port
 
@@ -135,12 +163,12 @@ def _explain(error: OSError, host: str, port: int) -> Exception:
     return error
 
 
-def holder_of(port: int) -> str | None:
-    """Return which program listens on a port, as `name (process 123)`; None where no one can tell."""
+def holder_of(port: int) -> Holder | None:
+    """Return which program listens on a port; None where no one can tell."""
     with suppress(Exception):  # psutil may be absent, or may not be allowed to look: this is only a courtesy
         psutil = importlib.import_module("psutil")
         for connection in psutil.net_connections("tcp"):
             listening = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
             if listening and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+                return Holder(psutil.Process(connection.pid).name(), connection.pid)
     return None

@@ -19,6 +19,7 @@ from mailtap.servers.ledger import Ledger, SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import ServersError, listen, loopback
 from mailtap.servers.mailbox import Mailboxes
+from mailtap.servers.messages import N_
 from mailtap.servers.pop3 import Pop3Session
 from mailtap.servers.reception import Conversation, Reception
 from mailtap.servers.service import Security, ServerProtocol, Service
@@ -152,7 +153,8 @@ class ToyServers:
                 reception.sock.close()
             raise
         if self._failure is not None:
-            raise ServersError(f"The servers did not start: {self._failure}.") from self._failure
+            text = N_("The servers did not start: {reason}.")
+            raise ServersError(text, reason=self._failure) from self._failure
         return self
 
     def wait_idle(self, timeout: float, sessions: int = 0) -> bool:

@@ -13,6 +13,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
+from mailtap.capture.language import N_
 from mailtap.demo.adversary.betweentwo import BetweenTwo
 from mailtap.demo.adversary.notebook import Notebook
 from mailtap.servers import LabCertificates, Limits, Security, ServersError, Service
@@ -91,7 +92,9 @@ class ManInThePath:
         self._ready.wait()
         if self._stop is None:
             sock.close()
-            raise ServersError("The man in the path did not start: this machine has no event loop for him.")
+            raise ServersError(
+                N_("The man in the path did not start: this machine has no event loop for him.")
+            )
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 NEAR: Final = 9  # so many ports after the wanted one are tried first: a handout stays nearly right
 _LAST: Final = 65535
-_TAKEN: Final = N_("Port {port} on {host} is taken by {holder}. This run goes on with another.")
+_TAKEN: Final = N_("Port {port} on {host} is taken by another program. This run goes on with another port.")
+_TAKEN_BY: Final = N_(
+    "Port {port} on {host} is taken by {name} (process {process}). This run goes on with another port."
+)
 
 
 def alternatives(port: int, others: Collection[int] = ()) -> Iterator[int]:
@@ -30,5 +33,7 @@ def alternatives(port: int, others: Collection[int] = ()) -> Iterator[int]:
 
 def remark(taken: PortTaken) -> Note:
     """Return what to tell about it."""
-    holder = taken.holder or N_("another program")
-    return Note(text=_TAKEN, values=(("port", taken.port), ("host", taken.host), ("holder", holder)))
+    where = (("port", taken.port), ("host", taken.host))
+    if taken.holder is None:
+        return Note(text=_TAKEN, values=where)
+    return Note(text=_TAKEN_BY, values=(*where, *taken.holder._asdict().items()))

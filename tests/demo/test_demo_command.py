@@ -220,10 +220,17 @@ def test_errors_are_told_in_japanese(arguments: list[str]) -> None:
 HOSTILE = """
 from mailtap.demo import lesson
 def refuse(rung):
-    from mailtap.servers import PortTaken
-    raise PortTaken("127.0.0.1", 110, "\\x1b]0;owned\\x07\\u202e (process 1)")
+    from mailtap.servers import Holder, PortTaken
+    raise PortTaken("127.0.0.1", 110, Holder("\\x1b]0;owned\\x07\\u202e", 1))
 lesson.ladder.enter = refuse
 """
+
+
+def test_why_the_servers_do_not_start_is_told_in_japanese() -> None:
+    told = lessons.tell_with(HOSTILE, "plain", "--lang", "ja", COLUMNS="100")
+    assert told.code == 1
+    assert "(プロセス 1)が使っています。" in told.err
+    assert not re.search("taken|process", told.err)
 
 
 def test_what_others_named_never_reaches_the_terminal_raw() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -73,9 +74,26 @@ def test_where_all_ports_close_by_are_taken_any_will_do(hold: Callable[[int], No
     assert len([each for each in remarks if "10110" in str(each)]) == 1
 
 
-@pytest.mark.parametrize("rung", [Rung.HOST_LOOPBACK, Rung.RELAY])
+@pytest.mark.parametrize(
+    ("rung", "language", "said"),
+    [
+        pytest.param(
+            Rung.HOST_LOOPBACK,
+            "en",
+            r"Port 10110 on 127.0.0.1 is taken by \S+ \(process {}\)\.",
+            id="on the loopback",
+        ),
+        pytest.param(Rung.RELAY, "en", r"Port 10110 .* \(process {}\)\.", id="through a relay"),
+        pytest.param(
+            Rung.RELAY,
+            "ja",
+            r"127.0.0.1 のポート 10110 は、\S+\(プロセス {}\)が使っています。",
+            id="in Japanese",
+        ),
+    ],
+)
 def test_a_lesson_goes_on_where_another_process_holds_its_port(
-    working_rungs: dict[str, str], rung: Rung
+    working_rungs: dict[str, str], rung: Rung, language: str, said: str
 ) -> None:
     if working_rungs[rung]:
         pytest.skip(f"{rung} does not work here: {working_rungs[rung]}")
@@ -86,11 +104,12 @@ def test_a_lesson_goes_on_where_another_process_holds_its_port(
         assert holder.stdout is not None
         if holder.stdout.readline() != "held\n":
             pytest.skip("only where nobody else holds port 10110")
-        told = lessons.tell("plain", "--json", "--no-witness", "--rung", rung)
+        told = lessons.tell(
+            "plain", "--json", "--no-witness", "--rung", rung, "--lang", language, COLUMNS="100"
+        )
         holder.communicate("", timeout=20)
     assert told.code == 0
-    assert f"(process {holder.pid})" in told.err
-    assert "Port 10110 on 127.0.0.1 is taken by" in told.err
+    assert re.search(said.format(holder.pid), told.err)
     (summary,) = told.summaries
     assert summary["ok"]
 

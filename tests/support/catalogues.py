@@ -18,7 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("capture", "demo")
+PACKAGES = ("capture", "servers", "demo")
 LANGUAGES = ("ja",)
 KEYWORDS = {"say": None, "N_": None}
 # The header's dates would change at every renewal, and say nothing that the commits do not.
