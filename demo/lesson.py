@@ -103,7 +103,7 @@ def _teach(scenario: Scenario, options: Namespace, say: Say, aside: Aside) -> bo
     telling = _telling(options, say)
     from mailtap.demo import stage  # noqa: PLC0415  # asyncio, only now that the lab is entered
 
-    outcome = stage.run(scenario, lab, word_list)
+    outcome = stage.run(scenario, lab, word_list, say)
     for remark in outcome.remarks:
         aside.say(remark)
     telling.outcome(outcome)

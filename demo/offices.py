@@ -12,6 +12,7 @@ from mailtap.demo import cast
 from mailtap.demo.network.ports import alternatives, remark
 from mailtap.demo.scenarios import Hop
 from mailtap.servers import Account, PortTaken, ToyServers
+from mailtap.servers.messages import english
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mailtap.demo.scenarios import Scenario
     from mailtap.servers import LabCertificates, Service
     from mailtap.servers.forwarding import Forward
+    from mailtap.servers.messages import Say
 
 Key = TypeVar("Key")
 
@@ -53,7 +55,7 @@ class Offices:
 
 @contextmanager
 def open_offices(
-    scenario: Scenario, lab: Lab, certificates: LabCertificates | None, forward: Forward
+    scenario: Scenario, lab: Lab, certificates: LabCertificates | None, forward: Forward, say: Say
 ) -> Iterator[Offices]:
     """Run the servers of a scenario: one for each host that its services name.
 
@@ -62,6 +64,7 @@ def open_offices(
         lab: where.
         certificates: what they show to who asks for TLS.
         forward: passes a mail on from the sender's server to the recipient's, where there are two.
+        say: the language of the webmail's pages.
     """
     hosts = dict.fromkeys(leg.service.host for leg in scenario.legs)
     endpoints: dict[Service, tuple[str, int]] = {}
@@ -77,6 +80,7 @@ def open_offices(
                     certificates,
                     people=_residents(scenario, host),
                     forward=forward if len(hosts) > 1 else None,
+                    say=say,
                 )
             )
             opened.append(servers)
@@ -86,13 +90,14 @@ def open_offices(
 
 
 @contextmanager
-def open_servers(
+def open_servers(  # noqa: PLR0913  # the last three have a default
     offered: Mapping[Key, Service],
     lab: Lab,
     certificates: LabCertificates | None,
     *,
     people: Iterable[Person] = cast.EVERYBODY,
     forward: Forward | None = None,
+    say: Say = english,
 ) -> Iterator[tuple[ToyServers, Mapping[Key, Service], tuple[Note, ...]]]:
     """Run one host's servers, and give them with the services as they were moved to the lab's ports.
 
@@ -106,7 +111,11 @@ def open_servers(
     accounts = [Account(username=p.username, password=p.password, addresses=(p.address,)) for p in people]
     while True:
         servers = ToyServers(
-            tuple(services.values()), accounts=accounts, certificates=certificates, forward=forward
+            tuple(services.values()),
+            accounts=accounts,
+            certificates=certificates,
+            forward=forward,
+            say=say,
         )
         try:
             taken = _start(servers)

@@ -45,6 +45,7 @@ def _show(scenarios: Sequence[Scenario], options: Namespace, say: Say, aside: As
         enter=partial(ladder.enter, rung),
         words=words,
         opinion=partial(lesson.opinion, wanted=not options.no_witness),
+        say=say,
     )
     surveyed = []
     for each in _progress(survey.run(scenarios), len(scenarios), say):

@@ -148,7 +148,7 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
             except OSError as error:
                 aside.say(say(NO_CA, file=ca, error=say(system_reason(error))))
                 return Exit.FAILED
-        servers, services, remarks = stack.enter_context(open_servers(offered, lab, certificates))
+        servers, services, remarks = stack.enter_context(open_servers(offered, lab, certificates, say=say))
         _fill_mailbox(servers)
         endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
         packets: queue.SimpleQueue[Sequence[Packet]] = queue.SimpleQueue()

@@ -20,6 +20,7 @@ from mailtap.demo.outcome import Outcome
 from mailtap.demo.scenarios.row import Credential
 from mailtap.demo.screen import Screen
 from mailtap.servers import LAB_NAMES, LabCertificates, Security
+from mailtap.servers.messages import english
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mailtap.demo.offices import Offices
     from mailtap.demo.scenarios import Hop, Leg, Scenario
     from mailtap.demo.scenarios.row import Intruder
+    from mailtap.servers.messages import Say
 
 PATIENCE = 10.0  # seconds for the servers to see their sessions end; a bound, not a wait
 
@@ -61,28 +63,29 @@ class Run:
     remarks: tuple[Note, ...]
 
 
-def run(scenario: Scenario, lab: Lab, words: Callable[[], Iterable[str]]) -> Outcome:
+def run(scenario: Scenario, lab: Lab, words: Callable[[], Iterable[str]], say: Say = english) -> Outcome:
     """Run one scenario in the lab and return what the listener heard.
 
     Args:
         scenario: the row to run.
         lab: where to run it.
         words: opens the word list with which to guess passwords from digests.
+        say: the language of those who see the webmail.
 
     Raises:
         CaptureUnavailable: the listener could not be started.
         ServersError: the servers could not be started; a port that is taken is one reason.
     """
-    return evaluate(scenario, lab.rung, perform(scenario, lab), words)
+    return evaluate(scenario, lab.rung, perform(scenario, lab, say), words)
 
 
-def perform(scenario: Scenario, lab: Lab) -> Run:
+def perform(scenario: Scenario, lab: Lab, say: Say = english) -> Run:
     """Let a mail go its way under the eyes of a listener."""
     with scratch_folder() as folder, ExitStack() as stack:
         key_log = folder / "keys.log"
         certificates = _certificates(scenario, key_log)
         journey = Journey(scenario=scenario, certificates=certificates, forger=_forger(scenario))
-        offices = stack.enter_context(open_offices(scenario, lab, certificates, journey.forward))
+        offices = stack.enter_context(open_offices(scenario, lab, certificates, journey.forward, say))
         fronts, intruders = _fronts(scenario, offices, key_log, stack)
         # Legs that share a front share its tap.
         names = {front: str(number) for number, front in enumerate(dict.fromkeys(fronts.values()))}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mailtap.demo.lab import Lab
     from mailtap.demo.scenarios import Scenario
+    from mailtap.servers.messages import Say
 
 # Here each process enters a network in which it is alone. On the others, all share ports and a wire.
 APART: Final = frozenset({Rung.PRIVATE_NETWORK, Rung.ROOT_NETWORK})
@@ -50,12 +51,14 @@ class Survey:
         enter: enters a lab there; once in each process.
         words: opens the word list with which to guess.
         opinion: asks the second witness.
+        say: the language of those who see the webmail.
     """
 
     rung: Rung
     enter: Callable[[], Lab]
     words: Callable[[], Iterable[str]]
     opinion: Callable[[Outcome], Verdict]
+    say: Say
 
     def run(self, scenarios: Sequence[Scenario]) -> Iterator[Surveyed]:
         """Yield each row's result in the rows' order, as soon as all before it are there.
@@ -98,7 +101,7 @@ class Survey:
         from mailtap.demo import stage  # noqa: PLC0415  # asyncio, only now that the lab is entered
 
         def run(scenario: Scenario) -> Surveyed:
-            outcome = stage.run(scenario, lab, self.words)
+            outcome = stage.run(scenario, lab, self.words, self.say)
             return Surveyed(outcome=outcome, verdict=self.opinion(outcome), notes=lab.remarks)
 
         return run

@@ -19,7 +19,7 @@ from mailtap.servers.ledger import Ledger, SessionCount
 from mailtap.servers.limits import Limits
 from mailtap.servers.listener import ServersError, listen, loopback
 from mailtap.servers.mailbox import Mailboxes
-from mailtap.servers.messages import N_
+from mailtap.servers.messages import N_, english
 from mailtap.servers.pop3 import Pop3Session
 from mailtap.servers.reception import Conversation, Reception
 from mailtap.servers.service import Security, ServerProtocol, Service
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mailtap.servers.forwarding import Forward
+    from mailtap.servers.messages import Say
     from mailtap.servers.tls import LabCertificates
 
 _FAULTS_KEPT: Final = 100
@@ -64,6 +65,7 @@ class ToyServers:
         confidant: makes who is told what a session of a service says; without it, nobody is.
         forward: passes on a mail for addresses of another server, from somebody who logged in; it raises
             `NotForwarded` where it cannot. Without it, such mail is refused.
+        say: the language of the webmail's pages; what machines read is English always.
 
     Attributes:
         mailboxes: everyone's mail, by login name; to put messages in and to look at them.
@@ -84,6 +86,7 @@ class ToyServers:
         nonce: Callable[[], str] = fresh_nonce,
         confidant: Callable[[Service], Confidant] = tell_nobody,
         forward: Forward | None = None,
+        say: Say = english,
     ) -> None:
         if len(set(services)) != len(services):
             raise ValueError("Two services are alike: list each once, or give them different ports.")
@@ -97,6 +100,7 @@ class ToyServers:
         self._nonce = nonce
         self._confidant = confidant
         self._forward = forward
+        self._say = say
         self._visitors = Visitors()
         self._started = int(time.time())  # new mailboxes, so new identifiers in IMAP
         self._ledger = Ledger(services)
@@ -235,7 +239,11 @@ class ToyServers:
         from mailtap.servers.webmail_server import WebmailProtocol  # noqa: PLC0415
 
         webmail = Webmail(
-            self._accounts, self.mailboxes, self._nonce, secure=service.security is Security.TLS
+            self._accounts,
+            self.mailboxes,
+            self._nonce,
+            self._say,
+            secure=service.security is Security.TLS,
         )
         return lambda: WebmailProtocol(webmail, limits=self._limits, confidant=self._confidant(service))
 

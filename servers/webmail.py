@@ -1,7 +1,8 @@
 """A toy webmail without I/O: a login form, the list of messages, a page and the source of each, and logout.
 
 Everything that came from outside is escaped by the standard library's `html.escape`. The pages' markup is
-what webmails have: a table of header cells, an element for the message's text.
+what webmails have: a table of header cells, an element for the message's text; it is the same in every
+language, as is the word "webmail" in the title, by which a listener may know it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from mailtap.servers.messages import N_
 from mailtap.servers.service import WEBMAIL
 
 if TYPE_CHECKING:
@@ -23,18 +25,31 @@ if TYPE_CHECKING:
 
     from mailtap.servers.accounts import Accounts
     from mailtap.servers.mailbox import Mailboxes, Message
+    from mailtap.servers.messages import Say
 
 _COOKIE: Final = "webmail_session"
 _SESSIONS_KEPT: Final = 100
-_UNREADABLE: Final = "(unreadable)"
+_UNREADABLE: Final = N_("(unreadable)")
 _LOGIN: Final = (
-    f'<form method="post" action="{WEBMAIL}login"><p>User name <input name="username"></p>'
-    '<p>Password <input type="password" name="password"></p><p><button>Log in</button></p></form>'
+    f'<form method="post" action="{WEBMAIL}login"><p><label>{{username}} <input name="username"></label></p>'
+    '<p><label>{password} <input type="password" name="password"></label></p>'
+    "<p><button>{log_in}</button></p></form>"
+)
+# Large enough for a projector, and dark where the browser is.
+_STYLE: Final = (
+    ":root { color-scheme: light dark; font: 125%/1.6 sans-serif }\n"
+    "body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere }\n"
+    "input, button { font: inherit }\n"
+    "td:first-child { white-space: nowrap; padding-right: 1rem; opacity: .7 }\n"
+    ".message-part { margin: 1rem 0 }\n"
 )
 _PAGE: Final = (
-    '<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>{title} - webmail</title></head>\n'
-    "<body>\n{body}\n</body></html>\n"
+    '<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width">\n<title>{title} - webmail</title>\n'
+    "<style>\n{style}</style></head>\n"
+    "<body>\n<h1>{title}</h1>\n{body}\n</body></html>\n"
 )
+_FIELDS: Final = {"Subject": N_("Subject"), "From": N_("From"), "To": N_("To")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +91,17 @@ class Webmail:
         accounts: who may log in.
         mailboxes: their mail.
         nonce: makes session names that were never said before.
+        say: the language of its pages.
         secure: whether cookies are for TLS only (RFC 6265, section 5.2.5).
     """
 
     def __init__(
-        self, accounts: Accounts, mailboxes: Mailboxes, nonce: Callable[[], str], *, secure: bool
+        self, accounts: Accounts, mailboxes: Mailboxes, nonce: Callable[[], str], say: Say, *, secure: bool
     ) -> None:
         self._accounts = accounts
         self._mailboxes = mailboxes
         self._nonce = nonce
+        self._pages = _Pages(say)
         self._attributes = f"; Path={WEBMAIL}; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
         self._sessions: OrderedDict[str, str] = OrderedDict()
 
@@ -94,20 +111,20 @@ class Webmail:
         if (request.method, path) == ("POST", WEBMAIL + "login"):
             return self._log_in(request.content)
         if request.method not in ("GET", "HEAD"):
-            return _page(HTTPStatus.METHOD_NOT_ALLOWED, "Not here", "", ("Allow", "GET, HEAD, POST"))
+            return self._pages.refusal()
         username = self._sessions.get(_session_name(request.cookie))
         if path == WEBMAIL or username is None:
-            return _page(HTTPStatus.OK, "Log in", _LOGIN)
+            return self._pages.login()
         if path == WEBMAIL + "logout":
             return self._log_out(request.cookie)
-        return _inside(self._mailboxes[username].messages, path, query)
+        return self._pages.inside(self._mailboxes[username].messages, path, query)
 
     def _log_in(self, content: bytes) -> Answer:
         fields = _fields(content)
         username = fields.get("username", "")
         account = self._accounts.check_password(username.encode(), fields.get("password", "").encode())
         if account is None:
-            return _page(HTTPStatus.UNAUTHORIZED, "Log in", "<p>Wrong name or password.</p>" + _LOGIN)
+            return self._pages.login(wrong=True)
         name = self._nonce()
         self._sessions[name] = account.username
         while len(self._sessions) > _SESSIONS_KEPT:
@@ -120,26 +137,99 @@ class Webmail:
         return _redirect("", ("Set-Cookie", f"{_COOKIE}={self._attributes}; Max-Age=0"))
 
 
-def _inside(messages: tuple[Message, ...], path: str, query: str) -> Answer:
-    """Answer somebody who is logged in."""
-    if path == WEBMAIL + "inbox":
-        return _page(HTTPStatus.OK, "Inbox", _list(messages))
-    show = _SHOWING.get(path)
-    message = _asked_for(messages, query)
-    if show is None or message is None:
-        return _page(HTTPStatus.NOT_FOUND, "Not found", "<p>There is no such page.</p>")
-    return show(message)
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """What the webmail shows, in one language."""
+
+    say: Say
+
+    def login(self, *, wrong: bool = False) -> Answer:
+        """Return the login form, for the first time or after a login that failed."""
+        say = self.say
+        form = _LOGIN.format(username=say("User name"), password=say("Password"), log_in=say("Log in"))
+        if not wrong:
+            return self._page(HTTPStatus.OK, say("Log in"), form)
+        said = say("Wrong user name or password.")
+        return self._page(HTTPStatus.UNAUTHORIZED, say("Log in"), f"<p>{said}</p>{form}")
+
+    def refusal(self) -> Answer:
+        """Return that nothing is done here but show pages and log in."""
+        allowed = ("Allow", "GET, HEAD, POST")
+        return self._page(HTTPStatus.METHOD_NOT_ALLOWED, self.say("That cannot be done here"), "", allowed)
+
+    def inside(self, messages: tuple[Message, ...], path: str, query: str) -> Answer:
+        """Answer somebody who is logged in."""
+        if path == WEBMAIL + "inbox":
+            return self._page(HTTPStatus.OK, self.say("Inbox"), self._list(messages))
+        message = _asked_for(messages, query)
+        if message is not None and path == WEBMAIL + "message":
+            return self._show(message)
+        if message is not None and path == WEBMAIL + "source":
+            return _download(message)
+        return self._page(HTTPStatus.NOT_FOUND, self.say("There is no such page"), self._exits(inbox=True))
+
+    def _page(self, status: HTTPStatus, title: str, body: str, *fields: tuple[str, str]) -> Answer:
+        page = _PAGE.format(language=self.say("en"), title=html.escape(title), style=_STYLE, body=body)
+        kind = ("Content-Type", "text/html; charset=utf-8")
+        return Answer(status=status, content=page.encode("utf-8", "replace"), fields=(kind, *fields))
+
+    def _list(self, messages: tuple[Message, ...]) -> str:
+        subjects = {message.uid: self._header(self._parsed(message), "Subject") for message in messages}
+        rows = "".join(
+            f"<li>{_link(f'message?uid={uid}', subject or '-')}</li>\n" for uid, subject in subjects.items()
+        )
+        none = self.say("There is no mail.")
+        return (f"<ul>\n{rows}</ul>\n" if messages else f"<p>{none}</p>\n") + self._exits()
+
+    def _show(self, message: Message) -> Answer:
+        mail = self._parsed(message)
+        cells = "".join(
+            f'<tr><td>{self.say(shown)}</td><td class="header {name.lower()}">'
+            f"{html.escape(self._header(mail, name))}</td></tr>\n"
+            for name, shown in _FIELDS.items()
+        )
+        lines = "<br>\n".join(html.escape(line) for line in self._text(mail).splitlines())
+        download = _link(f"source?uid={message.uid}", self.say("Download"))
+        body = (
+            f'<table class="headers-table">\n{cells}</table>\n<div class="message-part">{lines}</div>\n'
+            f"{self._exits(download, inbox=True)}"
+        )
+        return self._page(HTTPStatus.OK, self.say("Mail"), body)
+
+    def _exits(self, *links: str, inbox: bool = False) -> str:
+        """Return the links that lead away from a page."""
+        back = [_link("inbox", self.say("Inbox"))] if inbox else []
+        out = _link("logout", self.say("Log out"))
+        return f"<p>{' '.join([*links, *back, out])}</p>"
+
+    def _parsed(self, message: Message) -> EmailMessage:
+        try:
+            return message_from_bytes(message.content, policy=policy.default)
+        except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile types of content
+            nothing = EmailMessage()
+            nothing["Subject"] = self.say(_UNREADABLE)
+            return nothing
+
+    def _header(self, mail: EmailMessage, name: str) -> str:
+        try:
+            return str(mail.get(name, ""))
+        except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile fields
+            return self.say(_UNREADABLE)
+
+    def _text(self, mail: EmailMessage) -> str:
+        try:
+            part = mail.get_body(("plain", "html"))
+            return str(part.get_content()) if part is not None else ""
+        except Exception:  # noqa: BLE001  # unknown charsets and worse
+            return self.say(_UNREADABLE)
+
+
+def _link(place: str, name: str) -> str:
+    return f'<a href="{WEBMAIL}{html.escape(place)}">{html.escape(name)}</a>'
 
 
 def _redirect(place: str, *fields: tuple[str, str]) -> Answer:
     return Answer(status=HTTPStatus.SEE_OTHER, fields=(("Location", WEBMAIL + place), *fields))
-
-
-def _page(status: HTTPStatus, title: str, body: str, *fields: tuple[str, str]) -> Answer:
-    content = _PAGE.format(title=html.escape(title), body=body).encode("utf-8", "replace")
-    return Answer(
-        status=status, content=content, fields=(("Content-Type", "text/html; charset=utf-8"), *fields)
-    )
 
 
 def _session_name(cookie: str) -> str:
@@ -164,60 +254,6 @@ def _asked_for(messages: tuple[Message, ...], query: str) -> Message | None:
     return next((message for message in messages if message.uid == uid), None)
 
 
-def _list(messages: tuple[Message, ...]) -> str:
-    rows = "".join(
-        f'<li><a href="{WEBMAIL}message?uid={html.escape(message.uid)}">'
-        f"{html.escape(_header(_parsed(message), 'Subject'))}</a></li>\n"
-        for message in messages
-    )
-    return f'<ul>\n{rows}</ul>\n<p><a href="{WEBMAIL}logout">Log out</a></p>'
-
-
-def _parsed(message: Message) -> EmailMessage:
-    try:
-        return message_from_bytes(message.content, policy=policy.default)
-    except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile types of content
-        nothing = EmailMessage()
-        nothing["Subject"] = _UNREADABLE
-        return nothing
-
-
-def _header(mail: EmailMessage, name: str) -> str:
-    try:
-        return str(mail.get(name, ""))
-    except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile fields
-        return _UNREADABLE
-
-
-def _text(mail: EmailMessage) -> str:
-    try:
-        part = mail.get_body(("plain", "html"))
-        return str(part.get_content()) if part is not None else ""
-    except Exception:  # noqa: BLE001  # unknown charsets and worse
-        return _UNREADABLE
-
-
-def _show(message: Message) -> Answer:
-    mail = _parsed(message)
-    cells = "".join(
-        f'<tr><td>{name}</td><td class="header {name.lower()}">{html.escape(_header(mail, name))}</td></tr>\n'
-        for name in ("Subject", "From", "To")
-    )
-    lines = "<br>\n".join(html.escape(line) for line in _text(mail).splitlines())
-    uid = html.escape(message.uid)
-    body = (
-        f'<table class="headers-table">\n{cells}</table>\n<div class="message-part">{lines}</div>\n'
-        f'<p><a href="{WEBMAIL}source?uid={uid}">Download</a> <a href="{WEBMAIL}logout">Log out</a></p>'
-    )
-    return _page(HTTPStatus.OK, "Message", body)
-
-
 def _download(message: Message) -> Answer:
     fields = (("Content-Type", "message/rfc822"), ("Content-Disposition", 'attachment; filename="mail.eml"'))
     return Answer(status=HTTPStatus.OK, content=message.content, fields=fields)
-
-
-_SHOWING: Final[Mapping[str, Callable[[Message], Answer]]] = {
-    WEBMAIL + "message": _show,
-    WEBMAIL + "source": _download,
-}

@@ -367,6 +367,18 @@ def test_the_witness_is_asked_and_agrees() -> None:
     assert "No second opinion: the second witness, tshark, does not read" in lessons.told("webmail-http").out
 
 
+def test_webmail_in_japanese_leaks_what_webmail_in_english_leaks() -> None:
+    def leaks(language: str) -> list[tuple[str, ...]]:
+        told = lessons.told("webmail-http", "--json", "--no-witness", "--lang", language)
+        assert told.code == 0
+        names = ("hop", "protocol", "mechanism", "field", "source", "username", "filename")
+        return [tuple(str(leak.get(name)) for name in (*names, "value")) for leak in told.leaks]
+
+    assert leaks("ja") == leaks("en")
+    page = lessons.told("webmail-http", "--no-witness", "--lang", "ja").out
+    assert '<tr><td>件名</td><td class="header subject">' in page
+
+
 def test_without_tshark_the_witness_says_so_in_one_line() -> None:
     told = lessons.tell("plain", PATH="/nonexistent")
     assert told.code == 0

@@ -138,8 +138,8 @@ DROPS = """
 import dataclasses
 from mailtap.demo import stage
 heard = stage.perform
-def lossy(scenario, lab):
-    run = heard(scenario, lab)
+def lossy(*asked):
+    run = heard(*asked)
     return dataclasses.replace(run, recording=dataclasses.replace(run.recording, {change}))
 stage.perform = lossy
 """

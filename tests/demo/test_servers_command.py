@@ -13,8 +13,9 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, HTTPSHandler, ProxyHandler, build_opener
+from urllib.request import HTTPCookieProcessor, HTTPSHandler, OpenerDirector, ProxyHandler, build_opener
 
 import lessons
 import pytest
@@ -224,6 +225,63 @@ def test_a_visit_to_the_webmail_is_no_news_at_the_end() -> None:
         with build_opener(ProxyHandler({})).open(page) as form:
             assert b'name="password"' in form.read()
         assert "no mail protocol" not in ended(program)
+
+
+def words(page: bytes) -> str:
+    """Return the words of a page that a person reads, but for the mail's own subject."""
+    text = re.sub(r"<style>.*?</style>|<[^>]+>|【社外秘】[^<]*", " ", page.decode(), flags=re.DOTALL)
+    return " ".join(text.split())
+
+
+def shown(web: OpenerDirector, url: str, form: bytes | None = None) -> bytes:
+    """Return a page, of an error, too."""
+    try:
+        with web.open(url, form) as page:
+            return page.read()
+    except HTTPError as error:
+        with error:
+            return error.read()
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        pytest.param(
+            "en",
+            [
+                "Log in - webmail Log in User name Password Log in",
+                "Log in - webmail Log in Wrong user name or password. User name Password Log in",
+                "Inbox - webmail Inbox Log out",
+                "There is no such page - webmail There is no such page Inbox Log out",
+            ],
+            id="en",
+        ),
+        pytest.param(
+            "ja",
+            [
+                "ログイン - webmail ログイン ユーザー名 パスワード ログイン",
+                "ログイン - webmail ログイン ユーザー名かパスワードが違います。 ユーザー名 パスワード ログイン",
+                "受信トレイ - webmail 受信トレイ ログアウト",
+                "そのページはありません - webmail そのページはありません 受信トレイ ログアウト",
+            ],
+            id="ja",
+        ),
+    ],
+)
+def test_the_webmail_speaks_the_readers_language(language: str, told: list[str]) -> None:
+    with servers("--plain", "--json", "--lang", language) as program:
+        (setting,) = (each for each in read_objects(program, COUNT["plain"]) if each["protocol"] == "http")
+        url = setting["url"]
+        web = build_opener(HTTPCookieProcessor(), ProxyHandler({}))
+        right = urlencode({"username": setting["username"], "password": setting["password"]}).encode()
+        pages = [
+            shown(web, url),
+            shown(web, url + "login", b"username=taro&password=wrong"),
+            shown(web, url + "login", right),
+            shown(web, url + "nowhere"),
+        ]
+    assert [words(page) for page in pages] == told
+    assert all(f'<html lang="{language}">'.encode() in page for page in pages)
 
 
 def test_the_tap_says_how_it_goes_quiet_and_no_way_to_log_in_twice() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mailtap.demo.scenarios import Scenario
     from mailtap.servers import LabCertificates, Service
     from mailtap.servers.forwarding import Forward
+    from mailtap.servers.messages import Say
 
 LOGS = ("dovecot.log", "postfix.log")
 TROUBLE = ("fatal: ", "panic: ", "error: ")
@@ -58,7 +59,7 @@ class RealOffices:
 
 @contextmanager
 def open_real_offices(
-    scenario: Scenario, lab: Lab, certificates: LabCertificates | None, _forward: Forward
+    scenario: Scenario, lab: Lab, certificates: LabCertificates | None, _forward: Forward, _say: Say
 ) -> Iterator[RealOffices]:
     """Run the servers of a scenario, as `mailtap.demo.offices.open_offices` does."""
     services = tuple(dict.fromkeys(leg.service for leg in scenario.legs))
