@@ -91,6 +91,50 @@ def test_leaves_nothing_behind(name: str, number: signal.Signals, tmp_path: Path
         assert list(tmp_path.iterdir()) == [], where
 
 
+# Imports what is to be imported, and interrupts where the given one of the modules is looked for.
+IMPORTS = """
+import signal, sys
+turn = int(sys.argv.pop(1))
+sought = []
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name not in ("mailtap", "mailtap.demo", "mailtap.demo.command"):
+            sought.append(name)
+            if len(sought) == turn:
+                signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+from mailtap.demo.command import main
+code = main()
+print(len(sought))
+sys.exit(code)
+"""
+
+
+def test_an_interrupt_during_the_imports_leaves_no_traceback() -> None:
+    def interrupted(turn: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", IMPORTS, str(turn), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    modules = int(interrupted(0).stdout.splitlines()[-1])
+    assert modules > 10
+    for turn in {1, 2, 3, modules // 2, modules}:
+        done = interrupted(turn)
+        assert (done.returncode, done.stderr) == (130, ""), f"{turn} of {modules}"
+
+
+def test_the_command_watches_for_interrupts_before_it_imports_anything() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import mailtap.demo.command; print(*{*sys.modules} - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {*done.stdout.split()} <= {"mailtap", "mailtap.demo", "mailtap.demo.command"}
+
+
 # An interrupt that arrives in the callback of a weak reference, where Python can only print it.
 UNRAISABLE = """
 import signal, sys, threading, weakref
