@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from mailtap.capture.language import N_
+from mailtap.capture.language import N_, fill
 from mailtap.capture.model import Field, Leak, Note
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def line(leak: Leak, say: Say, *, mask: bool = False, width: int = 60) -> str:
 
 def sentence(note: Note, say: Say) -> str:
     """Return a note as a line of text, with the connection and the packets it speaks of."""
-    text = printable(say(note.text, **dict(note.values)))
+    text = printable(fill(note.text, note.values, say))
     place = [f"{note.flow.client} -> {note.flow.server}"] if note.flow is not None else []
     if note.packets and "{packet" not in note.text and "{first}" not in note.text:
         place_text = N_("packets {packets}") if len(note.packets) > 1 else N_("packet {packets}")

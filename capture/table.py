@@ -1,31 +1,45 @@
-"""The one look of all tables: boxes drawn by tabulate, Japanese aligned (through wcwidth)."""
+"""The one look of all tables: boxes drawn by tabulate, Japanese aligned (through wcwidth).
+
+Where a terminal is too narrow for the box, the rows are records, one cell a line.
+"""
 
 from __future__ import annotations
 
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from mailtap.capture.wrapping import broken
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LEAST = 8  # columns below which nothing is shortened
+_INDENT = "  "
 
 
 def table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None, flexible: int = 0
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int | None = None,
+    flexible: int | None = None,
 ) -> str:
-    """Return a table as text.
+    """Return a table as text: in a box, or where that does not fit, record by record.
 
     Args:
         heads: the heads of the columns; a line break in one makes the head two lines high.
         rows: the cells, safe to print.
         width: columns of the terminal that the table has to fit into; None for any width.
-        flexible: the column whose cells are cut where they do not fit.
+        flexible: the column whose cells are cut where they do not fit; None cuts none.
     """
     from tabulate import SEPARATING_LINE, tabulate  # noqa: PLC0415  # who reads JSON needs none of this
 
     if width is not None:
-        rows = _fitted(heads, rows, width, flexible)
+        room = _room(heads, rows, width, flexible)
+        if room is None:
+            return _records(heads, rows, width)
+        if flexible is not None:
+            rows = _cut(rows, flexible, room)
     # The heads go in as a row: as heads, tabulate would make their columns wider than need be. Numbers
     # are text: a password of digits must not lose its zeros.
     return tabulate([heads, SEPARATING_LINE, *rows], tablefmt="rounded_outline", disable_numparse=True)
@@ -47,24 +61,46 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     return [[next(lines).rstrip() for _ in row] for row in split]
 
 
-def _fitted(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], width: int, flexible: int
-) -> list[list[str]]:
-    """Return the rows with one column cut so that the whole fits; a cut cell ends in an ellipsis."""
-    from wcwidth import clip, wcswidth  # noqa: PLC0415
+def _room(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], width: int, flexible: int | None
+) -> int | None:
+    """Return how many columns there are for the flexible one; None where the table does not fit at all."""
+    widths = [max(map(_cells, column)) for column in zip(heads, *rows, strict=True)]
+    least = 0 if flexible is None else min(max(_LEAST, _cells(heads[flexible])), widths[flexible])
+    others = sum(widths) - (0 if flexible is None else widths[flexible])
+    room = width - (3 * len(heads) + 1) - others  # what remains within the frame
+    return room if room >= least else None
 
-    def cells(text: str) -> int:
-        return max(wcswidth(line) for line in text.split("\n"))
 
-    frame = 3 * len(heads) + 1
-    others = [
-        max(cells(row[column]) for row in [heads, *rows])
-        for column in range(len(heads))
-        if column != flexible
-    ]
-    room = max(_LEAST, width - frame - sum(others))
-    fitted = [list(row) for row in rows]
-    for row in fitted:
-        if cells(row[flexible]) > room:
-            row[flexible] = clip(row[flexible], 0, room - 1) + "…"
-    return fitted
+def _cut(rows: Sequence[Sequence[str]], flexible: int, room: int) -> list[list[str]]:
+    """Return the rows with the cells of one column cut; a cut one ends in an ellipsis."""
+    cut = [list(row) for row in rows]
+    for row in cut:
+        row[flexible] = _clipped(row[flexible], room)
+    return cut
+
+
+def _records(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
+    """Return each row as a record: a line for each cell that says something, and a blank one between rows."""
+    records = []
+    for row in rows:
+        lines: list[str] = []
+        for head, cell in zip(heads, row, strict=True):
+            if cell:
+                first, *more = broken(f"{head}: {_clipped(cell, 2 * width)}", width - len(_INDENT))
+                lines += [first, *(_INDENT + line for line in more)]
+        records.append("\n".join(lines))
+    return "\n\n".join(records)
+
+
+def _cells(text: str) -> int:
+    """Return how many columns a text takes."""
+    from wcwidth import wcswidth  # noqa: PLC0415  # who reads JSON needs none of this
+
+    return max(wcswidth(line) for line in text.split("\n"))
+
+
+def _clipped(text: str, room: int) -> str:
+    from wcwidth import clip  # noqa: PLC0415
+
+    return clip(text, 0, room - 1) + "…" if _cells(text) > room else text

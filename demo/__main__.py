@@ -11,6 +11,7 @@ from mailtap.capture.options import Parser
 from mailtap.demo import shell
 from mailtap.demo.scenarios import BY_NAME, SCENARIOS
 from mailtap.demo.shell import Exit
+from mailtap.demo.telling.reader import Reader
 from mailtap.demo.telling.words import listed
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _list(options: Namespace, say: Say) -> int:
     from mailtap.demo.telling import handbook  # noqa: PLC0415
 
     if options.format == "text":
-        sys.stdout.write(handbook.contents(SCENARIOS, say))
+        sys.stdout.write(handbook.contents(SCENARIOS, Reader(say, shell.console().width)))
         return Exit.DONE
     # Files are UTF-8 everywhere, a terminal has its own encoding.
     shapes = {"github": handbook.handbook, "json": handbook.objects}

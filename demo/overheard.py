@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from mailtap.capture.guess import bundled_words
+from mailtap.capture.language import fill
 from mailtap.capture.model import Field, Leak, Note
-from mailtap.capture.report import field, json_line, printable, shown, to_json
+from mailtap.capture.report import field, json_line, shown, to_json
 from mailtap.demo import shell
 from mailtap.demo.guessing import attempt
 from mailtap.demo.telling.reader import Reader
@@ -45,20 +46,23 @@ class Overheard:
             self._console.file.write(json_line(to_json(item, mask=self._reader.mask)) + "\n")
             self._console.file.flush()
             return
-        line = self._leak(item) if isinstance(item, Leak) else self._note(item)
-        line.truncate(self._console.width, overflow="ellipsis")
-        self._console.print(line, soft_wrap=True)
+        for line in [self._leak(item)] if isinstance(item, Leak) else self._note(item):
+            self._console.print(line, soft_wrap=True)
 
     def _leak(self, leak: Leak) -> Text:
         evidence = leak.evidence
         name = field(leak, self._reader.say)
         line = self._place(evidence.time_ns, leak.protocol, evidence.flow).append(name, "bold")
         line.append(": ").append(shown(leak, mask=self._reader.mask), "bold red")
-        return line.append(" " + self._reader.say("(refused)")) if leak.accepted is False else line
+        if leak.accepted is False:
+            line.append(" " + self._reader.say("(refused)"))
+        line.truncate(self._console.width, overflow="ellipsis")
+        return line
 
-    def _note(self, note: Note) -> Text:
-        text = printable(self._reader.say(note.text, **dict(note.values)))
-        return self._place(note.time_ns, note.protocol, note.flow).append(text, "bright_black")
+    def _note(self, note: Note) -> list[Text]:
+        text = fill(note.text, note.values, self._reader.say)
+        place = self._place(note.time_ns, note.protocol, note.flow).plain
+        return self._reader.wrapped(text, "bright_black", hang=place)
 
     def _place(self, time_ns: int | None, protocol: Protocol | None, flow: Flow | None) -> Text:
         """Return the columns before what is told: time, protocol and connection, as far as it has them."""

@@ -6,10 +6,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.text import Text
+
 from mailtap.capture.language import N_
 from mailtap.capture.report import STARS, json_line
 from mailtap.capture.table import table
 from mailtap.demo import cast, shell
+from mailtap.demo.telling.reader import Reader
 from mailtap.servers import WEBMAIL, Security, ServerProtocol
 
 if TYPE_CHECKING:
@@ -66,7 +69,8 @@ class Settings:
             sys.stdout.flush()
             return
         pages = [url for service, endpoint in self.services if (url := _url(service, endpoint))]
-        lines = [self._table(say), *_people(say, mask=options.mask)]
+        console = shell.console()
+        lines = _people(say, mask=options.mask)
         lines += [say("Webmail, to open in a browser: {url}", url=url) for url in pages]
         if self.ca is not None:
             lines.append(say("Certificate of the authority to trust, for TLS: {file}", file=self.ca))
@@ -77,11 +81,13 @@ class Settings:
         lines.append(say("The servers run; Ctrl-C ends them."))
         if options.tap:
             lines.append(say("Heard on the wire, as it happens:"))
-        console = shell.console()
-        for line in lines:
-            console.print(line, soft_wrap=True)
+        reader = Reader(say, console.width)
+        told = [Text(row) for row in self._table(say, console.width).split("\n")]
+        told += [row for line in lines for row in _broken(line, reader)]
+        for row in told:
+            console.print(row, soft_wrap=True)
 
-    def _table(self, say: Say) -> str:
+    def _table(self, say: Say, width: int) -> str:
         heads = [say("protocol"), say("host"), say("port"), say("security"), say("login")]
         rows = [
             [
@@ -93,7 +99,7 @@ class Settings:
             ]
             for service, (host, port) in self.services
         ]
-        return table(heads, rows)
+        return table(heads, rows, width=width)
 
     def _object(self, service: Service, endpoint: tuple[str, int], *, mask: bool) -> dict[str, Any]:
         person = PEOPLE[service.protocol]
@@ -110,6 +116,12 @@ class Settings:
             "password": STARS if mask else person.password,
             "ca": None if service.security is Security.PLAIN else str(self.ca),
         }
+
+
+def _broken(line: str, reader: Reader) -> list[Text]:
+    """Return a line broken where it may be; where an address or a path would be cut, as it is."""
+    whole = all(len(word) < reader.width - 1 for word in line.split() if word.isascii())
+    return reader.wrapped(line) if whole else [Text(line)]
 
 
 def _experiment(say: Say, *, tapped: bool) -> list[str]:

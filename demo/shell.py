@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WIDEST: Final = 100  # columns: longer lines are hard to read, on a projector above all
 WIDEST_TABLE: Final = 120  # a table may be wider than a line of text
-NARROWEST: Final = 60
+NARROWEST: Final = 40  # what does not fit there, the terminal breaks itself
 
 
 class Exit(IntEnum):

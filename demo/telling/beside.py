@@ -1,5 +1,7 @@
 """Sets what the person sees beside what the attacker gets: two columns that tell the same minute.
 
+On a screen that is too narrow for two, one stands under the other.
+
 Everything here is a function of its arguments; printing is the caller's.
 """
 
@@ -36,6 +38,7 @@ _DONE: Final = {
 }
 _BETWEEN: Final = " ┃ "
 _LEFT: Final = 0.44  # of the width; what is stolen is longer than what is shown
+_TWO: Final = 60  # columns of a screen with room for both
 _LOUD: Final = "bold white on red"
 
 
@@ -44,6 +47,9 @@ def beside(outcome: Outcome, number: int, reader: Reader) -> list[Text]:
     leg = outcome.scenario.legs[number]
     if leg.man is None and not leg.thief:
         return []
+    if reader.width < _TWO:
+        seen, got = _screen(leg, outcome.screens[number], reader), _loot(outcome, leg, reader)
+        return [Text(), *seen, Text(), *got]
     left = int((reader.width - len(_BETWEEN)) * _LEFT)
     right = reader.width - len(_BETWEEN) - left
     seen = _screen(leg, outcome.screens[number], replace(reader, width=left))

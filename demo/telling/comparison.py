@@ -1,4 +1,7 @@
-"""Two rows beside each other, step by step: the screen that stays up while people talk about it."""
+"""Two rows beside each other, step by step: the screen that stays up while people talk about it.
+
+On a screen that is too narrow for two columns, the two stand under each other at each step, as A and B.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 _LABEL: Final = 13  # columns for what a line is about
 _BAR: Final = " │ "
+_SIDES: Final = ("A │ ", "B │ ")  # where there is no room for two columns,
+_TWO: Final = 60  # which takes a screen of so many
 _QUIET: Final = "bright_black"
 _LOUD: Final = "bold white on red"
 _READABLE: Final = "bold yellow"
@@ -45,13 +50,24 @@ def comparison(runs: Runs, reader: Reader) -> list[list[Text]]:
     """Return the two runs beside each other, in one part: with two hops, all of it fits a projector."""
     pair = [outcome for outcome, _ in runs]
     titles = [Text(f"{each.scenario.name}: {reader.say(each.scenario.title)}") for each in pair]
-    head = _row(Text(), titles, reader)
-    head.stylize("bold reverse")
+    head = _titles(titles, reader)
+    for line in head:
+        line.stylize("bold reverse")
     points = [Text(reader.say(each.point), _READABLE) for each in pair]
     hops = [hop for hop in Hop if any(hop in each.scenario.hops for each in pair)]
     told = [line for number, hop in enumerate(hops, 1) for line in _hop(pair, number, hop, reader)]
     legends = [_legend(each, reader) for each in pair]
-    return [[head, *told, *_folded(points, reader), *_folded(legends, reader), *wrong(runs, reader)]]
+    return [[*head, *told, *_folded(points, reader), *_folded(legends, reader), *wrong(runs, reader)]]
+
+
+def _titles(titles: Sequence[Text], reader: Reader) -> list[Text]:
+    """Return the head of the screen: in a line, cut to fit, or whole, one title after the other."""
+    if reader.width >= _TWO:
+        return _row(Text(), titles, reader)
+    lines = _folded(titles, reader)
+    for line in lines:
+        line.pad_right(reader.width - line.cell_len)
+    return lines
 
 
 def _legend(outcome: Outcome, reader: Reader) -> Text:
@@ -64,17 +80,15 @@ def _hop(pair: Sequence[Outcome], number: int, hop: Hop, reader: Reader) -> list
     """Return one hop: what is spoken, how it looks, and each step at which one of the two leaks."""
     title = Text(f"{number}. {reader.say(HOPS[hop])}")
     head = _row(title, [_service(each, hop, reader) for each in pair], reader)
-    head.stylize("bold")
-    lines = [
-        head,
-        _row(Text(reader.say("on the wire")), [_sight(each, hop, reader) for each in pair], reader),
-    ]
+    for line in head:
+        line.stylize("bold")
+    sights = [_sight(each, hop, reader) for each in pair]
+    lines = [*head, *_row(Text(reader.say("on the wire")), sights, reader)]
     for name, fields in _STEPS:
         cells = [_step(each, hop, fields, reader) for each in pair]
         if any(cells):
-            lines.append(
-                _row(Text(reader.say(name)), [cell or Text(_NOTHING, _QUIET) for cell in cells], reader)
-            )
+            shown = [cell or Text(_NOTHING, _QUIET) for cell in cells]
+            lines += _row(Text(reader.say(name)), shown, reader)
     return lines
 
 
@@ -157,8 +171,13 @@ def _value(leak: Leak, reader: Reader) -> str:
     return reader.say("{value} (guessed)", value=value) if leak.guessed else value
 
 
-def _row(label: Text, cells: Sequence[Text], reader: Reader) -> Text:
-    """Return a line of the screen: what it is about, and the two sides."""
+def _row(label: Text, cells: Sequence[Text], reader: Reader) -> list[Text]:
+    """Return a step on the screen: what it is about, and the two sides, in one line or under each other."""
+    if reader.width < _TWO:
+        sides = [Text(side, _QUIET) + cell for side, cell in zip(_SIDES, cells, strict=True)]
+        for side in sides:
+            side.truncate(reader.width, overflow="ellipsis")
+        return [label, *sides]
     widths = _widths(reader)
     label.truncate(_LABEL, pad=True)
     line = label + Text(" ")
@@ -168,19 +187,26 @@ def _row(label: Text, cells: Sequence[Text], reader: Reader) -> Text:
         filled = Text().append_text(cut)
         filled.truncate(width, pad=number == 0)
         line = line + (Text(_BAR, _QUIET) if number else Text()) + filled
-    return line
+    return [line]
 
 
 def _folded(cells: Sequence[Text], reader: Reader) -> list[Text]:
-    """Return two texts beside each other, each broken into as many lines as it needs."""
+    """Return two texts beside each other, or one after the other, each in as many lines as it needs."""
+    if reader.width < _TWO:
+        return [
+            line
+            for side, cell in zip(_SIDES, cells, strict=True)
+            for line in reader.wrapped(cell.plain, str(cell.style), hang=side, margin=0)
+        ]
     sides = [
         Reader(reader.say, width + 2).wrapped(cell.plain, str(cell.style))
         for cell, width in zip(cells, _widths(reader), strict=True)
     ]
     height = max(map(len, sides))
     return [
-        _row(Text(), [side[number] if number < len(side) else Text() for side in sides], reader)
+        line
         for number in range(height)
+        for line in _row(Text(), [side[number] if number < len(side) else Text() for side in sides], reader)
     ]
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mailtap.capture.model import Direction, Field, LineKind
 from mailtap.capture.report import FIELDS, SECRETS, STARS, printable, shown
+from mailtap.capture.wrapping import broken
 from mailtap.demo.telling.words import listed
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _SPEAKER: Final = {Direction.CLIENT: ("C:", "bold cyan"), Direction.SERVER: ("S:
 _LOUD: Final = "bold white on red"
 _READABLE: Final = "black on yellow"
 _FAINT: Final = "bright_black"
+_LABEL: Final = "bold red"
 
 _RUN: Final = 6  # lines of one speaker shown whole; a longer speech is shortened
 _RECORDS: Final = 9  # TLS records shown
@@ -155,8 +157,8 @@ def _line(utterance: Utterance, labels: Sequence[_Label], reader: Reader) -> lis
     label = _label(labels, line.plain, reader)
     if line.cell_len + label.cell_len <= reader.width:
         return [line + label, *_block(labels, reader)]
-    label.truncate(reader.width - _INDENT + 1, overflow="ellipsis")
-    return [line, *([Text(" " * (_INDENT - 1)) + label] if label else []), *_block(labels, reader)]
+    told = reader.wrapped(label.plain.strip(), _LABEL, hang=" " * _INDENT, margin=0)
+    return [line, *told, *_block(labels, reader)]
 
 
 def _label(labels: Sequence[_Label], seen: str, reader: Reader) -> Text:
@@ -165,18 +167,18 @@ def _label(labels: Sequence[_Label], seen: str, reader: Reader) -> Text:
         label.name if not label.value or label.value in seen else f"{label.name} = {label.value}"
         for label in labels
     ]
-    return Text(f" ◀ {listed(named, reader.say)}", "bold red") if named else Text()
+    return Text(f" ◀ {listed(named, reader.say)}", _LABEL) if named else Text()
 
 
 def _block(labels: Sequence[_Label], reader: Reader) -> list[Text]:
     """Return the decoded text of the body or attachment that ended here, the first lines of it."""
+    margin = Text(" " * _INDENT).append("┃ ", "bold red")
     lines: list[Text] = []
     for label in labels:
         text = [line for line in label.text.splitlines() if line.strip()]
         for heard in [*text[:_BLOCK], *(["…"] if len(text) > _BLOCK else [])]:
-            line = Text(" " * _INDENT).append("┃ ", "bold red").append(printable(heard), "bold yellow")
-            line.truncate(reader.width, overflow="ellipsis")
-            lines.append(line)
+            pieces = broken(heard, reader.width - len(margin))
+            lines += [margin + Text(piece, "bold yellow") for piece in pieces]
     return lines
 
 

@@ -54,11 +54,16 @@ def leaked(outcome: Outcome, reader: Reader) -> list[Text]:
         reader.say("value"),
         *(reader.say(HOPS[hop]) for hop in outcome.servers),
     ]
-    # By the value itself: two passwords look the same behind a mask, and are two.
+    # Behind a mask, two passwords look the same, and are two.
     rows: dict[tuple[Field, str, str, str], dict[Hop | None, str]] = {}
     for leak in sorted(outcome.leaks, key=lambda leak: _ORDER.index(leak.field)):
         value = shown(leak, mask=reader.mask)
-        key = (leak.field, field(leak, reader.say), value, leak.value.reveal())
+        key = (
+            leak.field,
+            field(leak, reader.say),
+            value,
+            leak.value.reveal() if leak.field in SECRETS else "",
+        )
         packets = "#" + packet_list(leak.evidence.packets)
         rows.setdefault(key, {}).setdefault(outcome.hop(leak.evidence.flow), packets)
     cells = [
@@ -71,7 +76,7 @@ def leaked(outcome: Outcome, reader: Reader) -> list[Text]:
     for line in lines:
         line.highlight_words(secrets, _LOUD)
     return [
-        Text(reader.say("What the eavesdropper has now:"), "bold"),
+        *reader.wrapped(reader.say("What the eavesdropper has now:"), "bold", margin=0),
         *lines,
         *_hidden(outcome, reader),
         *_stolen(outcome, reader),

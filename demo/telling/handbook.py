@@ -8,6 +8,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from rich.cells import cell_len
+
 from mailtap.capture.language import N_
 from mailtap.capture.model import Field
 from mailtap.capture.report import FIELDS, json_line
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from mailtap.capture.language import Say
     from mailtap.demo.scenarios import Leg, Scenario
+    from mailtap.demo.telling.reader import Reader
 
 _RFC: Final = "https://www.rfc-editor.org/rfc/rfc{number}"
 _CVE: Final = "https://www.cve.org/CVERecord?id={name}"
@@ -46,14 +49,21 @@ def handbook(scenarios: Sequence[Scenario], say: Say) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def contents(scenarios: Sequence[Scenario], say: Say) -> str:
-    """Return the names and titles, for a terminal."""
+def contents(scenarios: Sequence[Scenario], reader: Reader) -> str:
+    """Return the names and titles, for a terminal: a line for each, or where that is too narrow, two."""
     lines: list[str] = []
     for group, members in groupby(scenarios, lambda row: row.group):
         rows = list(members)
         width = max(len(row.name) for row in rows)  # of the group's own: the longest would push others out
-        lines += [say(group), *(f"  {row.name:{width}}  {say(row.title)}" for row in rows)]
+        told = [f"  {row.name:{width}}  {reader.say(row.title)}" for row in rows]
+        if max(map(cell_len, told)) > reader.width:
+            told = [line for row in rows for line in _in_two(row, reader)]
+        lines += [reader.say(group), *told]
     return "\n".join(lines) + "\n"
+
+
+def _in_two(row: Scenario, reader: Reader) -> list[str]:
+    return [f"  {row.name}", *(line.plain for line in reader.wrapped(reader.say(row.title), hang="    "))]
 
 
 def objects(scenarios: Sequence[Scenario], say: Say) -> str:

@@ -37,7 +37,7 @@ def picture(outcome: Outcome, reader: Reader) -> list[Text]:
         for ends, dashes in ((computers, "──"), (computers, "─"), (people, "─"))
     )
     fitting = next((lines for lines in drawings if lines[0].cell_len <= reader.width), None)
-    way = fitting or _listed(_stations(outcome, reader, people), _arrows(outcome, "─"))
+    way = fitting or _listed(_stations(outcome, reader, people), _arrows(outcome, "─"), reader)
     return [*way, *reader.wrapped(recorded, hang=_MARGIN)]
 
 
@@ -85,7 +85,11 @@ def _drawn(stations: Sequence[str], arrows: Sequence[str], name: str) -> list[Te
     return [way, Text(wires, "red"), Text(" " * left + "└" + bar + ("┘" if right == ears[-1] else ""), "red")]
 
 
-def _listed(stations: Sequence[str], arrows: Sequence[str]) -> list[Text]:
+def _listed(stations: Sequence[str], arrows: Sequence[str], reader: Reader) -> list[Text]:
     """Return the way hop by hop, for a screen that is too narrow for all of it."""
     hops = zip(stations, arrows, stations[1:], strict=False)
-    return [Text(f"{_MARGIN}{one} {arrow} {other}") for one, arrow, other in hops]
+    return [
+        line
+        for one, arrow, other in hops
+        for line in reader.wrapped(f"{one} {arrow} {other}", hang=_MARGIN, margin=0)
+    ]

@@ -27,14 +27,15 @@ class Reader:
     width: int = 80
     mask: bool = False
 
-    def wrapped(self, text: str, style: str = "", *, hang: str = "") -> list[Text]:
+    def wrapped(self, text: str, style: str = "", *, hang: str = "", margin: int = 2) -> list[Text]:
         """Return a text broken into lines, with everything in it that could deceive a terminal made visible.
 
         Args:
             text: what to tell.
             style: rich's style for it.
             hang: what stands before the first line; the others are indented as far.
+            margin: columns that stay free on the right.
         """
-        lines = broken(text, self.width - len(hang) - 2)
+        lines = broken(text, self.width - len(hang) - margin)
         indent = " " * len(hang)
         return [Text((indent if number else hang) + line, style) for number, line in enumerate(lines)]

@@ -40,16 +40,53 @@ def text(runs: Runs, reader: Reader) -> list[list[Text]]:
     Each part has the heads of the columns, so that it can be read by itself.
     """
     grouped = list(matrix.groups([outcome for outcome, _ in runs], reader.say))
+    parts = _tabled(grouped, reader) or _spelled(grouped, reader)
+    title = reader.wrapped(reader.say("What leaked where, heard on the wire just now:"), style="bold")
+    parts[0] = [*title, Text(), *parts[0]]
+    return [*parts, [*reader.wrapped(matrix.legend(reader.say)), *wrong(runs, reader)]]
+
+
+def _tabled(grouped: Sequence[tuple[Group, Sequence[Line]]], reader: Reader) -> list[list[Text]]:
+    """Return the groups as parts of one table; nothing where it does not fit."""
     table = _fitting(grouped, reader)
     parts: list[list[Text]] = []
-    for _, lines in grouped:
+    for _, lines in grouped if table else ():
         head, table = table[0], table[1:]
         body, table = table[: len(lines)], table[len(lines) :]
         styled = [text for row, line in zip(body, lines, strict=True) for text in _styled(row, line)]
         parts.append([*(Text(each, "bold") for each in head), *styled])
-    title = reader.wrapped(reader.say("What leaked where, heard on the wire just now:"), style="bold")
-    parts[0] = [*title, Text(), *parts[0]]
-    return [*parts, [*reader.wrapped(matrix.legend(reader.say)), *wrong(runs, reader)]]
+    return parts
+
+
+def _spelled(grouped: Sequence[tuple[Group, Sequence[Line]]], reader: Reader) -> list[list[Text]]:
+    """Return the groups with each row's cells as text that names them; of those that are quiet, none."""
+    heads = _in_one_line(matrix.heads(reader.say))
+    parts = []
+    for group, lines in grouped:
+        part = reader.wrapped(reader.say(group), "bold")
+        for line in lines:
+            told = [
+                Text(f"{head} {cell.text}", STYLES[cell.state])
+                for head, cell in zip(heads, line.cells, strict=True)
+                if cell.text != matrix.NOTHING
+            ]
+            part += [Text(line.outcome.scenario.name), *_filled(told or [Text(matrix.NOTHING)], reader)]
+        parts.append(part)
+    return parts
+
+
+def _filled(items: Sequence[Text], reader: Reader) -> list[Text]:
+    """Return items one after the other, as many in a line as fit."""
+    comma, indent = Text(reader.say(", ")), Text("  ")
+    lines = [indent + items[0]]
+    for item in items[1:]:
+        longer = lines[-1] + comma + item
+        if longer.cell_len < reader.width:
+            lines[-1] = longer
+        else:
+            lines[-1] = lines[-1] + Text(comma.plain.rstrip())
+            lines.append(indent + item)
+    return lines
 
 
 def github(runs: Runs, reader: Reader) -> str:
@@ -104,17 +141,21 @@ def wrong(runs: Runs, reader: Reader) -> list[Text]:
 
 
 def _fitting(grouped: Sequence[tuple[Group, Sequence[Line]]], reader: Reader) -> list[list[str]]:
-    """Return the lines of every row, the heads before each group among them, in the first form that fits."""
+    """Return the lines of every row, the heads before each group among them, in the first form that fits.
+
+    Nothing where none does.
+    """
     whole, short = (_rows(grouped, reader, short=short) for short in (False, True))
     for rows in (whole, short):
         table = aligned(rows)
         if _fits(table, reader.width):
             return table
     # Each name on a line of its own, above its cells.
-    return [
+    above = [
         [name, *lines]
         for (name, *_), lines in zip(short, aligned([["", *row[1:]] for row in short]), strict=True)
     ]
+    return above if _fits(above, reader.width) else []
 
 
 def _rows(grouped: Sequence[tuple[Group, Sequence[Line]]], reader: Reader, *, short: bool) -> list[list[str]]:

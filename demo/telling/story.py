@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from mailtap.capture.model import Field
@@ -48,10 +47,13 @@ def story(outcome: Outcome, reader: Reader) -> list[Part]:
 
 def heading(outcome: Outcome, reader: Reader) -> list[Text]:
     """Return the title bar: the scenario's name, and what is done about eavesdropping."""
-    title = Text(f" MAILTAP  {outcome.scenario.name}: {reader.say(outcome.scenario.title)} ")
-    title.truncate(reader.width, overflow="ellipsis", pad=True)
-    title.stylize("bold reverse")
-    return [title]
+    lines = reader.wrapped(
+        f"MAILTAP  {outcome.scenario.name}: {reader.say(outcome.scenario.title)}", hang=" ", margin=1
+    )
+    for line in lines:
+        line.pad_right(reader.width - line.cell_len)
+        line.stylize("bold reverse")
+    return lines
 
 
 def _leg(outcome: Outcome, number: int, reader: Reader) -> Part:
@@ -65,9 +67,8 @@ def _leg(outcome: Outcome, number: int, reader: Reader) -> Part:
         service=service,
         port=outcome.endpoints[number].port,
     )
-    bar = Text(f"── {title} ".ljust(reader.width - (cell_len(title) - len(title)), "─"), "bold")
-    bar.truncate(reader.width, overflow="ellipsis")
-    lines = [bar]
+    lines = reader.wrapped(title, "bold", hang="── ", margin=1)
+    lines[-1].append(" ").pad_right(reader.width - lines[-1].cell_len, "─")
     earlier = {talk.flow for leg in range(number) for talk in outcome.talks(leg)}
     told = {
         leak.value.reveal()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
 from mailtap.capture.language import N_
 from mailtap.capture.leaks import CLIENT_CERTIFICATE, SERVER_CERTIFICATE
 from mailtap.capture.report import printable
 from mailtap.demo.telling.words import doer
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from mailtap.capture.model import Conversation
     from mailtap.demo.outcome import Outcome
     from mailtap.demo.telling.reader import Reader
@@ -30,7 +30,7 @@ _NAMES: Final = frozenset({CLIENT_CERTIFICATE, SERVER_CERTIFICATE})
 
 def still_visible(outcome: Outcome, reader: Reader) -> list[Text]:
     """Return for each connection what the eavesdropper has of it all the same."""
-    lines = [Text(reader.say("What TLS still shows to the eavesdropper:"), "bold")]
+    lines = reader.wrapped(reader.say("What TLS still shows to the eavesdropper:"), "bold", margin=0)
     for number, leg in enumerate(outcome.scenario.legs):
         for talk in outcome.talks(number):
             text = _BY_THE_PORT if talk.flow.server.port == leg.service.port else _ODD_PORT

@@ -103,6 +103,22 @@ def test_a_table_fits_the_terminal(tmp_path: Path) -> None:
     assert max(wcswidth(line) for line in shown.splitlines()) == 80
 
 
+@pytest.mark.parametrize("columns", [30, 40, 60])
+def test_a_terminal_too_narrow_for_the_table_gets_records(capture: Path, columns: int) -> None:
+    terminal, inside = os.openpty()
+    with subprocess.Popen(
+        [*COMMAND, str(capture)],
+        stdout=inside,
+        env={**os.environ, "COLUMNS": str(columns), "LANG": "C.UTF-8"},
+    ) as program:
+        assert program.wait(60) == 0
+    os.close(inside)
+    shown = drained(terminal).decode().replace("\r", "")
+    assert "╭" not in shown
+    assert "flow: 1\nfield: password\nvalue: tanstaaf\nmechanism: USER/PASS\n" in shown
+    assert [line for line in shown.splitlines()[1:] if wcswidth(line) > columns] == []
+
+
 @pytest.mark.parametrize("name", ["holed.pcap", "-"])
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_notes_fit_the_terminal_and_break_in_no_address(name: str, language: str, tmp_path: Path) -> None:

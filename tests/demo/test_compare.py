@@ -43,13 +43,24 @@ def sides(lines: list[str], label: str) -> list[tuple[str, str]]:
 
 
 @LANGUAGES
-@pytest.mark.parametrize("width", [NARROWEST, 80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 def test_every_pair_fits_with_its_middle_in_one_column(language: str, width: int) -> None:
     for one, other in combinations(NAMES, 2):
         lines = told(one, other, language, width)
         assert [line for line in lines if wcswidth(line) > width] == []
         assert len({wcswidth(line[: line.index("│")]) for line in lines}) == 1
         assert not re.search(r"[\x00-\x1f\x7f]", "".join(lines))
+
+
+@LANGUAGES
+def test_on_a_narrow_screen_the_two_stand_under_each_other(language: str) -> None:
+    for one, other in combinations(NAMES, 2):
+        lines = told(one, other, language, NARROWEST)
+        assert [line for line in lines if wcswidth(line) > NARROWEST] == []
+        assert {line[0] for line in lines if "│" in line} == {"A", "B"}
+    lines = told("plain", "tls", language, NARROWEST)
+    at = lines.index("A │ PASS fujisan2023")
+    assert lines[at + 1].startswith("B │ 17 03 03 ")
 
 
 @LANGUAGES

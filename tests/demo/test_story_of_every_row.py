@@ -61,11 +61,29 @@ def ran(name: str) -> Outcome:
 
 @LANGUAGES
 @EVERY_ROW
-@pytest.mark.parametrize("width", [NARROWEST, 80, 100])
+@pytest.mark.parametrize("width", [NARROWEST, 50, 60, 80, 100])
 def test_fits_the_screen_and_is_safe_to_print(name: str, language: str, width: int) -> None:
     lines = told(name, language, width)
     assert [line for line in lines if wcswidth(line) > width] == []
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", "".join(lines))
+
+
+@LANGUAGES
+@pytest.mark.parametrize("width", [NARROWEST, 50])
+@pytest.mark.parametrize("name", ["plain", "apop", "impostor-unverified", "relay-plain"])
+def test_a_narrow_screen_has_no_torn_box_and_cuts_nothing_that_leaked(
+    name: str, width: int, language: str
+) -> None:
+    lines = told(name, language, width)
+    boxes = [line for line in lines if line[0:1] in {*"╭│├╰"}]
+    assert {wcswidth(line) for line in boxes} in (set(), {wcswidth(boxes[0]) if boxes else 0})
+    spoken = " ".join(line.strip() for line in lines if not ON_THE_WIRE.search(line))
+    passwords = {leak.value.reveal() for leak in ran(name).leaks if leak.field == "password"}
+    titles = [ran(name).scenario.title, *(leg.tells for leg in ran(name).scenario.legs if leg.tells)]
+    say = speak(["--lang", language])
+    squeezed = re.sub(r"[\s─]", "", spoken)
+    assert [word for word in passwords if word not in spoken] == []
+    assert [title for title in titles if re.sub(r"\s", "", say(title)) not in squeezed] == []
 
 
 @LANGUAGES
