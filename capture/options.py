@@ -89,7 +89,9 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong with the command line, and end the program."""
         self.print_usage(sys.stderr)
         said = self._say(_WRONG, program=self.prog, problem=self._told(message))
-        self.exit(USAGE, f"{said}\n")
+        from mailtap.capture.wrapping import fitted  # noqa: PLC0415  # only when something is wrong
+
+        self.exit(USAGE, f"{fitted(said, sys.stderr)}\n")
 
     def _told(self, message: str) -> str:
         """Return what argparse says is wrong in the reader's language; what it does not know, as it is."""

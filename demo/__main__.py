@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from mailtap.capture import streams
 from mailtap.capture.language import N_
 from mailtap.capture.options import Parser
+from mailtap.capture.wrapping import joined
 from mailtap.demo import shell
 from mailtap.demo.scenarios import BY_NAME, SCENARIOS
 from mailtap.demo.shell import Exit
@@ -153,10 +154,24 @@ def _together(options: Namespace, say: Say) -> int:
 
 
 def _unknown(name: str, say: Say) -> int:
+    """Say that there is no such scenario: at the end, where it is still on the screen; or the likely one."""
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from mailtap.demo.telling import handbook  # noqa: PLC0415
+
     console = shell.console(stderr=True)
-    console.print(say("There is no scenario {name!r}. There are:", name=name))
-    for scenario in SCENARIOS:
-        console.print(f"  {scenario.name}: {say(scenario.title)}")
+    reader = Reader(say, console.width)
+    typed = name.lower()
+    begun = [known for known in BY_NAME if typed and known.startswith(typed)]
+    likely = begun or get_close_matches(typed, BY_NAME)
+    if likely:
+        question = say("Did you mean {names}?", names=listed(likely, say))
+        text = joined([say("There is no scenario {name!r}.", name=name), question])
+    else:
+        console.out(handbook.contents(SCENARIOS, reader))
+        text = say("There is no scenario {name!r}. Those above are all there are.", name=name)
+    for line in reader.wrapped(text):
+        console.print(line, soft_wrap=True)
     return Exit.USAGE
 
 

@@ -131,8 +131,22 @@ def test_unknown_scenario_gets_the_list() -> None:
     assert told.code == 2
     assert "'telepathy'" in told.err
     for name in EVERY_NAME:
-        assert f"{name}:" in told.err
+        assert re.search(rf"^  {name}  ", told.err, re.MULTILINE)
+    assert "'telepathy'" in told.err.splitlines()[-1], "it is still on a screen of 24 lines"
     assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("plan", "plain"), ("tsl", "tls"), ("impostor", "impostor-unverified"), ("APOP", "apop")],
+)
+@pytest.mark.parametrize("language", LOCALES)
+def test_a_slip_of_the_finger_gets_the_likely_scenario(typed: str, meant: str, language: str) -> None:
+    told = lessons.tell(typed, "--lang", language)
+    assert (told.code, told.out) == (2, "")
+    assert len(told.err.splitlines()) <= 2
+    assert f"'{typed}'" in told.err
+    assert re.search(rf"[ 。]{meant}\b", told.err)
 
 
 def test_a_missing_word_list_is_found_out_before_anything_runs(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -86,6 +87,22 @@ def test_what_is_wrong_with_a_command_line_is_said_in_the_readers_language(
         said = done.stderr.decode().splitlines()[-1]
         assert (done.returncode, done.stdout, named in said) == (2, b"", True)
         assert (bool(JAPANESE.search(said)), "error" in said) == (language == "ja", language == "en")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_wrong_with_a_command_line_fits_the_terminal(language: str) -> None:
+    terminal, inside = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailtap.demo", "compare", "plain", "plain", "--lang", language],
+        stderr=inside,
+        env=lessons.environment(COLUMNS="80"),
+    ) as program:
+        assert program.wait(lessons.TIMEOUT) == 2
+    os.close(inside)
+    said = os.read(terminal, 65_536).decode()
+    os.close(terminal)
+    assert [line for line in said.splitlines() if wcswidth(line) > 79] == []
+    assert "mailtap demo compare plain tls" in " ".join(said.split())
 
 
 @PARTS_WITH_IDS
