@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ import catalogues
 import lessons
 import pytest
 import wheels
+from wcwidth import wcswidth
 from wheels import PACKAGES, ROOT
 
 if TYPE_CHECKING:
@@ -172,10 +174,27 @@ def test_a_moved_checkout_sets_itself_up_again(target: str, tmp_path: Path) -> N
     assert "requirements/install.py" not in planned
 
 
-def test_make_help_names_every_target_and_fits_80_columns() -> None:
+@pytest.mark.parametrize(
+    ("environment", "japanese"),
+    [
+        pytest.param({"LANG": "C.UTF-8"}, False, id="en"),
+        pytest.param({"LANG": "ja_JP.UTF-8"}, True, id="ja"),
+        pytest.param({"LANG": "ja_JP.UTF-8", "LC_ALL": "en_US.UTF-8"}, False, id="LC_ALL outdoes LANG"),
+    ],
+)
+def test_make_help_names_every_target_and_fits_80_columns(
+    environment: dict[str, str], japanese: bool
+) -> None:
+    foreign = dict.fromkeys(("LC_ALL", "LC_MESSAGES", "LANG"), "")
     told = subprocess.run(
-        ["make", "--silent", "--directory", str(ROOT), "help"], capture_output=True, text=True, check=True
+        ["make", "--silent", "--directory", str(ROOT), "help"],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, **foreign, **environment},
+        check=True,
     ).stdout
-    targets = re.findall(r"^([\w-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):.* ## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert [name for name in targets if not re.search(rf"^  make {name} +\S", told, re.MULTILINE)] == []
-    assert [line for line in told.splitlines() if len(line) > 80] == []
+    assert [line for line in told.splitlines() if wcswidth(line) > 80 or "|" in line] == []
+    described = re.findall(r"^  make [\w-]+ +(.*)$", told, re.MULTILINE)
+    assert [line for line in described if bool(re.search("[ぁ-んァ-ヶ一-龠]", line)) != japanese] == []
