@@ -81,16 +81,22 @@ def _cut(rows: Sequence[Sequence[str]], flexible: int, room: int) -> list[list[s
 
 
 def _records(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
-    """Return each row as a record: a line for each cell that says something, and a blank one between rows."""
-    records = []
+    """Return each row as a record: a line for each cell that says something, and a blank one at its end."""
+    lines: list[str] = []
     for row in rows:
-        lines: list[str] = []
         for head, cell in zip(heads, row, strict=True):
             if cell:
-                first, *more = broken(f"{head}: {_clipped(cell, 2 * width)}", width - len(_INDENT))
-                lines += [first, *(_INDENT + line for line in more)]
-        records.append("\n".join(lines))
-    return "\n\n".join(records)
+                lines += _told(head, cell, width)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _told(head: str, cell: str, width: int) -> list[str]:
+    """Return a cell after its head, in lines that fit, all but the first indented."""
+    first, *more = cell.split("\n")
+    pieces = [f"{head}: {_clipped(first, 2 * width)}", *more]
+    lines = [line for piece in pieces for line in broken(piece, width - len(_INDENT))]
+    return [lines[0], *(_INDENT + line for line in lines[1:])]
 
 
 def _cells(text: str) -> int:

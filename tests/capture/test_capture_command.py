@@ -115,7 +115,7 @@ def test_a_terminal_too_narrow_for_the_table_gets_records(capture: Path, columns
     os.close(inside)
     shown = drained(terminal).decode().replace("\r", "")
     assert "╭" not in shown
-    assert "flow: 1\nfield: password\nvalue: tanstaaf\nmechanism: USER/PASS\n" in shown
+    assert "\n\nflow: 1\nfield: password\nvalue: tanstaaf\nmechanism: USER/PASS\n" in shown
     assert [line for line in shown.splitlines()[1:] if wcswidth(line) > columns] == []
 
 

@@ -19,6 +19,7 @@ from urllib.request import HTTPCookieProcessor, HTTPSHandler, OpenerDirector, Pr
 
 import lessons
 import pytest
+from wcwidth import wcswidth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,6 +158,15 @@ def test_the_table_says_what_is_offered_and_how_to_be_overheard() -> None:
     assert "Certificate" not in said
     assert "sakura2024" not in said
     assert "Without --mask" in said
+
+
+def test_a_narrow_terminal_gets_the_settings_one_below_the_other() -> None:
+    with servers("--lang", "ja", COLUMNS="40") as program:
+        said = read_until(program, "Ctrl-C")
+    lines = said.splitlines()
+    assert [line for line in lines if wcswidth(line) > 40] == []
+    assert said.count("ログイン: USER/PASS, APOP\n  PLAIN, LOGIN, CRAM-MD5\n\n") == 2
+    assert re.search(r"^http://127\.0\.0\.1:\d+/webmail/$", said, re.MULTILINE)
 
 
 def test_the_tap_tells_connections_apart_and_what_was_refused() -> None:
