@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,18 +26,8 @@ log_path = {log}
 listen = 127.0.0.1
 protocols = {protocols}
 auth_mechanisms = plain login cram-md5 apop
-disable_plaintext_auth = no
 ssl = {ssl}
-mail_location = maildir:{mail}/%n
 first_valid_uid = 1
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%n {folder}/users
-}}
-userdb {{
-  driver = static
-  args = uid={nobody} gid={nobody} home={mail}/%n
-}}
 service auth {{
   unix_listener {folder}/auth {{
     mode = 0666
@@ -48,6 +39,41 @@ service stats {{
   }}
 }}
 """
+# Dovecot 2.4 has other words for much, and wants to be told first which words these are.
+BEFORE_2_4 = """
+disable_plaintext_auth = no
+mail_location = maildir:{mail}/%n
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%n {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={nobody} gid={nobody} home={mail}/%n
+}}
+"""
+SINCE_2_4 = """
+auth_allow_cleartext = yes
+mail_driver = maildir
+mail_path = {mail}/%{{user | username}}
+passdb passwd-file {{
+  passwd_file_path = {folder}/users
+  default_password_scheme = PLAIN
+  auth_username_format = %{{user | username}}
+}}
+userdb static {{
+  fields {{
+    uid = {nobody}
+    gid = {nobody}
+    home = {mail}/%{{user | username}}
+  }}
+}}
+"""
+CERTIFICATE = {
+    False: "ssl_cert = <{chain}\nssl_key = <{key}\n",
+    True: "ssl_server_cert_file = {chain}\nssl_server_key_file = {key}\n",
+}
+VERSION_FIRST = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
 LISTENER = """
 service {protocol}-login {{
   inet_listener {protocol} {{
@@ -88,7 +114,8 @@ def _configuration(
     folder: Path, log: Path, services: Sequence[Service], certificate: Certificate | None
 ) -> str:
     protocols = sorted({str(each.protocol) for each in services})
-    text = CONFIGURATION.format(
+    modern = _version() >= (2, 4)
+    text = (VERSION_FIRST if modern else "") + (CONFIGURATION + (SINCE_2_4 if modern else BEFORE_2_4)).format(
         folder=folder,
         log=log,
         mail=folder / "mail",
@@ -97,8 +124,13 @@ def _configuration(
         ssl="yes" if certificate else "no",
     )
     if certificate:
-        text += f"ssl_cert = <{certificate.chain}\nssl_key = <{certificate.key}\n"
+        text += CERTIFICATE[modern].format(chain=certificate.chain, key=certificate.key)
     for protocol in protocols:
         ports = {each.security == "tls": each.port for each in services if each.protocol == protocol}
         text += LISTENER.format(protocol=protocol, clear=ports.get(False, 0), tls=ports.get(True, 0))
     return text
+
+
+def _version() -> tuple[int, ...]:
+    said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in said.split()[0].split(".")[:2])
