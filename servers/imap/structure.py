@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
 
+from mailtap.servers.imap.addresses import addresses
 from mailtap.servers.imap.replies import NIL, listed, string
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # A parameter's charset, language, and octets as Latin-1: how the standard library tells RFC 2231.
 _Extended: TypeAlias = tuple[str | None, str | None, str]
 
+_MOST_READ: Final = 64 * 1024  # characters of the fields of one name that are read for addresses
 _ADDRESSES: Final = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 _DEFAULT_TO_FROM: Final = frozenset({"Sender", "Reply-To"})
 _US_ASCII: Final = b'("CHARSET" "US-ASCII")'  # of a text that does not say (RFC 2046, section 4.1.2)
@@ -25,11 +26,10 @@ _US_ASCII: Final = b'("CHARSET" "US-ASCII")'  # of a text that does not say (RFC
 def envelope(part: Part) -> bytes:
     """Return the ENVELOPE of a message; fields that are not there are NIL."""
     header = part.header
-    addresses = [_addresses(header, name) for name in _ADDRESSES]
     fields = (
         string(_field(header, "Date")),
         string(_field(header, "Subject")),
-        *addresses,
+        *(_people(header, name) for name in _ADDRESSES),
         string(_field(header, "In-Reply-To")),
         string(_field(header, "Message-ID")),
     )
@@ -94,22 +94,19 @@ def _parameter(name: str, value: str | _Extended) -> tuple[str, str]:
     return f"{name}*", f"{charset or ''}'{language or ''}'{quote(octets, '', 'latin-1', 'replace')}"
 
 
+def _people(header: Header, name: str) -> bytes:
+    """Return the addresses of a field; Sender and Reply-To are From's where they have none."""
+    told = _addresses(header, name)
+    return _addresses(header, "From") if told == NIL and name in _DEFAULT_TO_FROM else told
+
+
 def _addresses(header: Header, name: str) -> bytes:
-    """Return the addresses of a field; Sender and Reply-To are From's where they are not there."""
-    if name not in header and name in _DEFAULT_TO_FROM:
-        name = "From"
-    try:
-        found = getaddresses([str(value) for value in header.get_all(name, [])])
-    except RecursionError:  # comments in comments, as deep as no one writes them
-        return NIL
-    return listed(_address(*each) for each in found if each != ("", ""))
-
-
-def _address(display: str, address: str) -> bytes:
-    mailbox, at, host = address.rpartition("@")
-    if not at:  # such as `root`: a name on the machine itself
-        mailbox, host = host, ""
-    return b"(" + b" ".join((string(display or None), NIL, string(mailbox), string(host))) + b")"
+    found, left = b"", _MOST_READ
+    for value in map(str, header.get_all(name, [])):
+        whole = value if len(value) <= left else value[:left].rpartition(",")[0]
+        found += b"".join(addresses(whole))
+        left = max(0, left - len(value))
+    return b"(" + found + b")" if found else NIL  # no spaces between addresses (RFC 3501, section 9, env-to)
 
 
 def _field(header: Header, name: str) -> str | None:

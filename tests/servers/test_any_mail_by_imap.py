@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,6 +70,44 @@ ODD = [
         b"From: Cron <root>\r\n\r\n", "ENVELOPE", b'(("Cron" NIL "root" ""))', id="an address without a host"
     ),
     pytest.param(
+        b'To: Friends: a@x.example, "C, D" <c@x.example>;, e@x.example\r\n\r\n',
+        "ENVELOPE",
+        b'((NIL NIL "Friends" NIL)(NIL NIL "a" "x.example")("C, D" NIL "c" "x.example")(NIL NIL NIL NIL)'
+        b'(NIL NIL "e" "x.example"))',
+        id="a group",
+    ),
+    pytest.param(
+        b"To: undisclosed-recipients:;\r\n\r\n",
+        "ENVELOPE",
+        b'((NIL NIL "undisclosed-recipients" NIL)(NIL NIL NIL NIL))',
+        id="a group of nobody",
+    ),
+    pytest.param(
+        b"To: Friends: a@x.example, Family: b@x.example\r\n\r\n",
+        "ENVELOPE",
+        b'((NIL NIL "Friends" NIL)(NIL NIL "a" "x.example")(NIL NIL NIL NIL)'
+        b'(NIL NIL "Family" NIL)(NIL NIL "b" "x.example")(NIL NIL NIL NIL))',
+        id="groups without their ends",
+    ),
+    pytest.param(
+        b'From: "john smith"@x.example (John), <@r.example,@s.example:u@x.example>\r\n\r\n',
+        "ENVELOPE",
+        b'(("John" NIL "john smith" "x.example")(NIL "@r.example,@s.example" "u" "x.example"))',
+        id="a quoted local part, a comment, and a route",
+    ),
+    pytest.param(
+        b"From: me@x.example <me@x.example>, (a (b\\)) (c) d@[192.0.2.1]\r\n\r\n",
+        "ENVELOPE",
+        b'(("me@x.example" NIL "me" "x.example"))',
+        id="a comment that does not end",
+    ),
+    pytest.param(
+        b"From: a@x.example\r\nSender:\r\n\r\n",
+        "ENVELOPE",
+        b'(NIL NIL ((NIL NIL "a" "x.example")) ((NIL NIL "a" "x.example")) ((NIL NIL "a" "x.example"))',
+        id="an empty sender",
+    ),
+    pytest.param(
         b"Content-Type: multipart/digest; boundary=x\r\n\r\n--x\r\n\r\nSubject: in\r\n\r\nhi\r\n--x--\r\n",
         "(BODY BODY[1.HEADER])",
         b'(BODY (("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 17 (NIL "in" NIL NIL NIL NIL NIL NIL NIL NIL) '
@@ -131,3 +170,12 @@ def test_search_undoes_encodings(lab: ToyServers, letter: str, found: set[str]) 
         for key in ("SUBJECT", "BODY", "TEXT"):
             client.literal = "給与".encode()
             assert client.search("UTF-8", key) == ("OK", [b"1" if key in found else b""])
+
+
+def test_an_envelope_of_very_many_addresses_takes_no_time(lab: ToyServers) -> None:
+    began = time.process_time()
+    told = fetch(
+        lab, b"To: " + b"a@x.example,(" * 400_000 + b"\r\nCc: " + b"," * 4_000_000 + b"\r\n\r\n", "ENVELOPE"
+    )
+    assert b'((NIL NIL "a" "x.example"))' in told
+    assert time.process_time() - began < 5

@@ -274,7 +274,7 @@ def test_every_section_comes_byte_for_byte(inside: ImapSession, item: str, value
             '* 1 FETCH (ENVELOPE ("Wed, 25 Nov 2026 12:00:00 +0900" "=?utf-8?b?5qKF?="'
             ' (("R. Hanako" NIL "hanako" "lab.example")) (("R. Hanako" NIL "hanako" "lab.example"))'
             ' (("R. Hanako" NIL "hanako" "lab.example"))'
-            ' ((NIL NIL "mrose" "lab.example") (NIL NIL "info" "lab.example"))'
+            ' ((NIL NIL "mrose" "lab.example")(NIL NIL "info" "lab.example"))'
             ' NIL NIL NIL "<1@lab.example>"))',
             id="ENVELOPE",
         ),
