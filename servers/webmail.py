@@ -9,24 +9,25 @@ from __future__ import annotations
 import html
 from collections import OrderedDict
 from dataclasses import dataclass
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
+from mailtap.servers import reading
+from mailtap.servers.parts import cut, header_of
 from mailtap.servers.service import WEBMAIL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from email.message import Message as Header
 
     from mailtap.servers.accounts import Accounts
     from mailtap.servers.mailbox import Mailboxes, Message
+    from mailtap.servers.parts import Part
 
 _COOKIE: Final = "webmail_session"
 _SESSIONS_KEPT: Final = 100
-_UNREADABLE: Final = "(unreadable)"
 _LOGIN: Final = (
     f'<form method="post" action="{WEBMAIL}login"><p>User name <input name="username"></p>'
     '<p>Password <input type="password" name="password"></p><p><button>Log in</button></p></form>'
@@ -167,40 +168,40 @@ def _asked_for(messages: tuple[Message, ...], query: str) -> Message | None:
 def _list(messages: tuple[Message, ...]) -> str:
     rows = "".join(
         f'<li><a href="{WEBMAIL}message?uid={html.escape(message.uid)}">'
-        f"{html.escape(_header(_parsed(message), 'Subject'))}</a></li>\n"
+        f"{_escaped(header_of(message.content), 'Subject')}</a></li>\n"
         for message in messages
     )
     return f'<ul>\n{rows}</ul>\n<p><a href="{WEBMAIL}logout">Log out</a></p>'
 
 
-def _parsed(message: Message) -> EmailMessage:
-    try:
-        return message_from_bytes(message.content, policy=policy.default)
-    except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile types of content
-        nothing = EmailMessage()
-        nothing["Subject"] = _UNREADABLE
-        return nothing
+def _escaped(header: Header, name: str) -> str:
+    """Return a field as a reader wants it, as HTML; empty where it is not there."""
+    return html.escape(reading.field(header.get(name, ""))[0].strip())
 
 
-def _header(mail: EmailMessage, name: str) -> str:
-    try:
-        return str(mail.get(name, ""))
-    except Exception:  # noqa: BLE001  # the standard library's parser fails on some hostile fields
-        return _UNREADABLE
+def _text(mail: Part) -> str:
+    """Return the text to show: the first plain one, else the first in HTML, and no attachment."""
+    leaves = list(_leaves(mail))
+    for kind in ("text/plain", "text/html"):
+        for part in leaves:
+            if part.header.get_content_type() == kind:
+                return reading.text(part)
+    return ""
 
 
-def _text(mail: EmailMessage) -> str:
-    try:
-        part = mail.get_body(("plain", "html"))
-        return str(part.get_content()) if part is not None else ""
-    except Exception:  # noqa: BLE001  # unknown charsets and worse
-        return _UNREADABLE
+def _leaves(part: Part) -> Iterator[Part]:
+    """Yield what is shown of a mail; a mail in a mail is an attachment."""
+    if part.multipart:
+        for child in part.children:
+            yield from _leaves(child)
+    elif part.header.get_content_disposition() != "attachment":
+        yield part
 
 
 def _show(message: Message) -> Answer:
-    mail = _parsed(message)
+    mail = cut(message.content)
     cells = "".join(
-        f'<tr><td>{name}</td><td class="header {name.lower()}">{html.escape(_header(mail, name))}</td></tr>\n'
+        f'<tr><td>{name}</td><td class="header {name.lower()}">{_escaped(mail.header, name)}</td></tr>\n'
         for name in ("Subject", "From", "To")
     )
     lines = "<br>\n".join(html.escape(line) for line in _text(mail).splitlines())

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mailtap.servers.imap.parts import cut
+from mailtap.servers.parts import cut
 
 if TYPE_CHECKING:
-    from mailtap.servers.imap.parts import Part
     from mailtap.servers.mailbox import Message
+    from mailtap.servers.parts import Part
 
 
 @dataclass(frozen=True)

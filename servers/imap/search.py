@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from mailtap.servers.imap import reading
+from mailtap.servers import reading
 from mailtap.servers.imap.replies import day, when
 from mailtap.servers.imap.words import BadSyntax, Text, keyword, string
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from email.message import Message as Header
 
-    from mailtap.servers.imap.parts import Part
+    from mailtap.servers.parts import Part
 
 # A parameter's charset, language, and octets as Latin-1: how the standard library tells RFC 2231.
 _Extended: TypeAlias = tuple[str | None, str | None, str]
@@ -29,7 +29,7 @@ def envelope(part: Part) -> bytes:
     fields = (
         string(_field(header, "Date")),
         string(_field(header, "Subject")),
-        *(_people(header, name) for name in _ADDRESSES),
+        *_people(header),
         string(_field(header, "In-Reply-To")),
         string(_field(header, "Message-ID")),
     )
@@ -94,10 +94,14 @@ def _parameter(name: str, value: str | _Extended) -> tuple[str, str]:
     return f"{name}*", f"{charset or ''}'{language or ''}'{quote(octets, '', 'latin-1', 'replace')}"
 
 
-def _people(header: Header, name: str) -> bytes:
-    """Return the addresses of a field; Sender and Reply-To are From's where they have none."""
-    told = _addresses(header, name)
-    return _addresses(header, "From") if told == NIL and name in _DEFAULT_TO_FROM else told
+def _people(header: Header) -> list[bytes]:
+    """Return the addresses of each field; Sender and Reply-To are From's where they have none."""
+    sender = _addresses(header, "From")
+    return [
+        sender if found == NIL and name in _DEFAULT_TO_FROM else found
+        for name in _ADDRESSES
+        for found in (sender if name == "From" else _addresses(header, name),)
+    ]
 
 
 def _addresses(header: Header, name: str) -> bytes:

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from toylab import SERVICES, TARO
 
+from mailtap.servers.imap.entry import Entry
+from mailtap.servers.imap.fetch import items
+from mailtap.servers.imap.search import Search
+from mailtap.servers.imap.words import Atom
+from mailtap.servers.mailbox import Message
+
 if TYPE_CHECKING:
     from mailtap.servers import ToyServers
 
@@ -65,6 +71,14 @@ ODD = [
         "BODY",
         b'("NAME*" "UTF-8\'\'%E6%A2%85.pdf")',
         id="a file's name in pieces",
+    ),
+    pytest.param(
+        b"Content-Type: text/plain; charset=utf-8; name*"
+        + b"9" * 5_000
+        + b"*=x; format=flowed\r\n\r\nhi\r\n",
+        "BODYSTRUCTURE",
+        b'"FORMAT" "flowed")',
+        id="a piece with a number of many digits",
     ),
     pytest.param(
         b"From: Cron <root>\r\n\r\n", "ENVELOPE", b'(("Cron" NIL "root" ""))', id="an address without a host"
@@ -155,6 +169,16 @@ LETTERS = [
         id="a part",
     ),
     pytest.param(
+        "Subject: =?utf-8?b?57Wm?=\r\n =?utf-8?b?5LiO?=\r\n\r\nx",
+        {"SUBJECT", "TEXT"},
+        id="two encoded words",
+    ),
+    pytest.param(
+        "Subject: a =?utf-8?q?=E7=B5=A6=E4?= =?UTF-8*ja?q?=B8=8E?=\r\n\r\nx",
+        {"SUBJECT", "TEXT"},
+        id="cut in two",
+    ),
+    pytest.param(
         "Subject: =?none?b?!?=\r\nContent-Type: text/x; charset=idna\r\n\r\nx", set(), id="no charset"
     ),
     pytest.param("Content-Transfer-Encoding: base64\r\n\r\n5!\r\n", set(), id="no base64"),
@@ -170,6 +194,29 @@ def test_search_undoes_encodings(lab: ToyServers, letter: str, found: set[str]) 
         for key in ("SUBJECT", "BODY", "TEXT"):
             client.literal = "給与".encode()
             assert client.search("UTF-8", key) == ("OK", [b"1" if key in found else b""])
+
+
+# Each of these took seconds or minutes, for which every session stood still.
+COSTLY = [
+    pytest.param(b'Content-Type: text/plain; a="' + b";" * 80_000, id="a Content-Type of semicolons"),
+    pytest.param(b'Content-Disposition: inline; a="' + b";" * 80_000, id="a Content-Disposition"),
+    pytest.param(b"Subject: " + b"=?utf-8?q?a" * 7_000, id="encoded words without an end"),
+    pytest.param(
+        b"Content-Type: text/plain; charset=punycode\r\n\r\n" + b"a" * 200_000 + b"-" + b"b" * 200_000,
+        id="a text in punycode",
+    ),
+]
+
+
+@pytest.mark.parametrize("mail", COSTLY)
+def test_no_header_holds_a_session_up(mail: bytes) -> None:
+    entry = Entry(1, Message(uid="1", number=1, content=mail + b"\r\n\r\nhi\r\n"), frozenset())
+    found = Search(lambda _: bool, lambda _: bool).test((Atom(b"TEXT"), Atom(b"nowhere")))
+    began = time.process_time()
+    for item in items((Atom(b"FULL"),)):
+        assert item.show(entry)
+    assert not found(entry)
+    assert time.process_time() - began < 1
 
 
 def test_an_envelope_of_very_many_addresses_takes_no_time(lab: ToyServers) -> None:
