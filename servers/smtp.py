@@ -14,7 +14,7 @@ from base64 import b64decode
 from collections import defaultdict
 from contextlib import suppress
 from socket import SHUT_RDWR
-from typing import TYPE_CHECKING, AnyStr, Final, cast
+from typing import TYPE_CHECKING, AnyStr, Final
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
@@ -94,7 +94,7 @@ class LabSmtp(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; called once more when STARTTLS has succeeded."""
         super().connection_made(transport)
-        self._socket: TransportSocket | None = transport.get_extra_info("socket")
+        self._socket: TransportSocket = transport.get_extra_info("socket")
         if self._tls_protocol is not None:
             self._confidant.encrypted()
 
@@ -128,26 +128,18 @@ class LabSmtp(SMTP):
         return LabSession(self.loop)
 
     def _timeout_cb(self) -> None:
-        # In this order: before Python 3.12.2, a TLS layer that was closed twice does not know what is unread.
-        if self.transport is None or self.transport.is_closing():
-            self._abort()
-            return
-        if self._writer.transport.get_write_buffer_size():
+        leaving = self.transport is None or self.transport.is_closing()
+        if leaving or self._writer.transport.get_write_buffer_size():
             self._abort()
             return
         self._writer.write(b"421 4.4.2 Too slow\r\n")
-        self.transport.close()
+        self._writer.close()
         self._timeout_handle = self.loop.call_later(self._limits.close_seconds, self._abort)
 
     def _abort(self) -> None:
-        # What is below TLS, if that is known: a TLS layer that was closed twice (above) can do nothing more.
-        transport = cast("asyncio.WriteTransport", self._original_transport or self._writer.transport)
-        try:
-            transport.abort()
-        except AttributeError:
-            with suppress(OSError):
-                if self._socket is not None:
-                    self._socket.shutdown(SHUT_RDWR)
+        # Not by the transport: before Python 3.12.2, a TLS layer that was closed twice can do nothing more.
+        with suppress(OSError):
+            self._socket.shutdown(SHUT_RDWR)
 
     async def _handle_client(self) -> None:
         try:
