@@ -14,7 +14,7 @@ from base64 import b64decode
 from collections import defaultdict
 from contextlib import suppress
 from socket import SHUT_RDWR
-from typing import TYPE_CHECKING, AnyStr, Final
+from typing import TYPE_CHECKING, Any, AnyStr, Final
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, auth_mechanism
 
@@ -40,6 +40,24 @@ class LabSession(Session):
     """aiosmtpd's session, without the attribute that warns of its own age whenever someone logs in."""
 
     login_data: object = None
+
+
+class _Reader(asyncio.StreamReader):
+    """Tells aiosmtpd that the client will say no more as it tells that the connection is gone.
+
+    aiosmtpd knows no other end: it would read again and again.
+    """
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:  # noqa: ANN401  # more in later Pythons
+        """Return what comes up to a separator.
+
+        Raises:
+            ConnectionResetError: it will not come.
+        """
+        try:
+            return await super().readuntil(separator)
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError("The client will say no more") from error
 
 
 class LabSmtp(SMTP):
@@ -88,6 +106,9 @@ class LabSmtp(SMTP):
             authenticator=self.check_login,
             loop=asyncio.get_running_loop(),
         )
+        # Once more what aiosmtpd has just done, with a reader of our own.
+        reader = _Reader(limit=self.line_length_limit, loop=self.loop)
+        asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, self.loop)
         # aiosmtpd keeps these on the class, so that one client's EHLO would change everyone's limits.
         self.command_size_limits = defaultdict(lambda: _COMMAND_OCTETS)
 
@@ -109,6 +130,11 @@ class LabSmtp(SMTP):
             self._abort()
         else:
             super().data_received(data)
+
+    def eof_received(self) -> bool:
+        """Answer what has come, and then end; aiosmtpd would drop it, mails and all."""
+        keeps_open = asyncio.StreamReaderProtocol.eof_received(self)
+        return bool(keeps_open) and self._tls_protocol is None  # TLS, as asyncio has it, ends for both
 
     async def push(self, status: AnyStr) -> None:
         """Send a reply."""

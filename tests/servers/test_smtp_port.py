@@ -290,3 +290,21 @@ def test_odd_commands_are_answered_and_survived(port, commands):
         for command in commands:
             assert peer.ask(command)[:1] in b"245"
         assert peer.ask(b"NOOP").startswith(b"250 ")
+
+
+def test_who_has_said_his_last_is_answered_and_his_mail_delivered(port):
+    servers = port()
+    said = (
+        HELLO.strip(),
+        b"MAIL FROM:<hanako@lab.example>",
+        b"RCPT TO:<taro@lab.example>",
+        b"DATA",
+        b"Subject: hi\r\n\r\nhi\r\n.",
+    )
+    with raw_peer(servers.endpoints[OPEN]) as peer:
+        peer.send(b"\r\n".join([*said, b"NOOP", b"half a comma"]))
+        peer.sock.shutdown(socket.SHUT_WR)
+        replies = [line[:3] for line in peer.read_to_end().splitlines() if line[3:4] == b" "]
+    assert replies == [b"220", b"250", b"250", b"250", b"354", b"250", b"250"]
+    (message,) = servers.mailboxes["taro"].messages
+    assert message.content == b"Subject: hi\r\n\r\nhi\r\n"
