@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from toylab import SERVICES, TARO
 
+from mailtap.servers import Limits, reading
 from mailtap.servers.imap.entry import Entry
 from mailtap.servers.imap.fetch import items
 from mailtap.servers.imap.search import Search
-from mailtap.servers.imap.words import Atom
-from mailtap.servers.mailbox import Message
+from mailtap.servers.imap.selected import Selected
+from mailtap.servers.imap.words import Atom, Text
+from mailtap.servers.mailbox import Mailbox, Message
 
 if TYPE_CHECKING:
     from mailtap.servers import ToyServers
+    from mailtap.servers.parts import Part
 
 
 def fetch(lab: ToyServers, mail: bytes, item: str) -> bytes:
@@ -194,6 +197,24 @@ def test_search_undoes_encodings(lab: ToyServers, letter: str, found: set[str]) 
         for key in ("SUBJECT", "BODY", "TEXT"):
             client.literal = "給与".encode()
             assert client.search("UTF-8", key) == ("OK", [b"1" if key in found else b""])
+
+
+def test_search_decodes_a_mail_once_for_all_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+    undo = reading.text
+
+    def count(part: Part) -> str:
+        decoded.append(part)
+        return undo(part)
+
+    monkeypatch.setattr(reading, "text", count)
+    mailbox = Mailbox(Limits())
+    for word in (b"57Wm5LiO", b"YQ=="):
+        mailbox.add(b"Content-Transfer-Encoding: base64\r\n\r\n" + word + b"\r\n")
+    selected = Selected(mailbox, read_only=True)
+    keys = (Atom(b"TEXT"), Text("給与".encode()), Atom(b"NOT"), Atom(b"BODY"), Text(b"nowhere"))
+    assert selected.search(keys * 3, by_uid=False) == b"* SEARCH 1\r\n"
+    assert len(decoded) == 2  # one text in each mail
 
 
 # Each of these took seconds or minutes, for which every session stood still.
