@@ -119,7 +119,10 @@ def _listing(session: ImapSession, tag: bytes, words: Words, *, verb: str) -> No
 
 
 def _matches(pattern: bytes) -> bool:
-    parts = (b".*" if part in {b"*", b"%"} else re.escape(part) for part in re.split(rb"([*%])", pattern))
+    # Several in a row are one: else the time to see that a name does not match grows beyond all bounds.
+    parts = (
+        b".*" if part[:1] in {b"*", b"%"} else re.escape(part) for part in re.split(rb"([*%]+)", pattern)
+    )
     return re.fullmatch(b"".join(parts), INBOX.encode(), re.IGNORECASE) is not None
 
 

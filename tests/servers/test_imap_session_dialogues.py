@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from base64 import b64encode
 from dataclasses import replace
 from itertools import pairwise
@@ -302,6 +303,7 @@ def test_every_section_comes_byte_for_byte(inside: ImapSession, item: str, value
         pytest.param('LIST "" *', r'* LIST (\HasNoChildren) "/" INBOX', id="LIST"),
         pytest.param('LIST "" ""', r'* LIST (\Noselect) "/" ""', id="what parts levels"),
         pytest.param('LSUB "" "%"', r'* LSUB (\HasNoChildren) "/" INBOX', id="LSUB"),
+        pytest.param('LIST "" *%I%*%%x', r'* LIST (\HasNoChildren) "/" INBOX', id="wildcards in a row"),
         pytest.param(
             "STATUS INBOX (MESSAGES UNSEEN UIDNEXT)",
             "* STATUS INBOX (MESSAGES 2 UNSEEN 2 UIDNEXT 3)",
@@ -431,3 +433,9 @@ def _boxes() -> Mailboxes:
     boxes = Mailboxes(Accounts([MROSE]), LIMITS)
     boxes["mrose"].add(SHORT)
     return boxes
+
+
+def test_a_pattern_of_wildcards_holds_nobody_up(inside: ImapSession) -> None:
+    began = time.process_time()
+    assert act(inside, b'q LIST "" ' + b"*%" * 100 + b"N\r\n") == b"q OK That is all\r\n"
+    assert time.process_time() - began < 1
