@@ -205,6 +205,13 @@ class LabSmtp(SMTP):
             arg = _SUBMITTER.sub(r"\1", arg, count=1)
         await super().smtp_MAIL(arg)
 
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """Take an address from a command; one that aiosmtpd chokes on is malformed, now and later."""
+        try:
+            return super()._getaddr(arg)
+        except Exception:  # noqa: BLE001  # the standard library's parser fails in many ways
+            return None, None
+
     async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
         """STARTTLS (RFC 3207), once."""
         if self._tls_protocol is not None:

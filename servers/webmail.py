@@ -7,10 +7,10 @@ what webmails have: a table of header cells, an element for the message's text.
 from __future__ import annotations
 
 import html
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _COOKIE: Final = "webmail_session"
 _SESSIONS_KEPT: Final = 100
+_AUTHORITY: Final = re.compile(r"^https?://[^/?]*", re.IGNORECASE)  # a proxy's form (RFC 9112, section 3.2.2)
 _LOGIN: Final = (
     f'<form method="post" action="{WEBMAIL}login"><p>User name <input name="username"></p>'
     '<p>Password <input type="password" name="password"></p><p><button>Log in</button></p></form>'
@@ -91,7 +92,7 @@ class Webmail:
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request."""
-        path, _, query = request.target.partition("?")
+        path, _, query = _AUTHORITY.sub("", request.target).partition("?")
         if (request.method, path) == ("POST", WEBMAIL + "login"):
             return self._log_in(request.content)
         if request.method not in ("GET", "HEAD"):
@@ -144,11 +145,12 @@ def _page(status: HTTPStatus, title: str, body: str, *fields: tuple[str, str]) -
 
 
 def _session_name(cookie: str) -> str:
-    try:
-        morsel = SimpleCookie(cookie).get(_COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+    """Return which session a browser names; empty where it names none.
+
+    Not by the standard library: the time that it takes grows with the square of a quoted value's length.
+    """
+    pairs = (pair.strip().partition("=") for pair in cookie.split(";"))
+    return next((value for name, _, value in pairs if name == _COOKIE), "")
 
 
 def _fields(query: bytes | str) -> Mapping[str, str]:

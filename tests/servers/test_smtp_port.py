@@ -308,3 +308,13 @@ def test_who_has_said_his_last_is_answered_and_his_mail_delivered(port):
     assert replies == [b"220", b"250", b"250", b"250", b"354", b"250", b"250"]
     (message,) = servers.mailboxes["taro"].messages
     assert message.content == b"Subject: hi\r\n\r\nhi\r\n"
+
+
+@pytest.mark.parametrize("address", [b"<", b"<a@[1>", b'<"'], ids=["<", "literal", "quote"])
+def test_a_malformed_address_is_refused_for_good(port, address):
+    with raw_peer(port().endpoints[OPEN]) as peer:
+        hello(peer)
+        assert peer.ask(b"MAIL FROM:" + address).startswith((b"553 ", b"501 "))
+        assert peer.ask(b"VRFY " + address).startswith(b"502 ")
+        assert peer.ask(b"MAIL FROM:<hanako@lab.example>").startswith(b"250 ")
+        assert peer.ask(b"RCPT TO:" + address).startswith((b"553 ", b"501 "))

@@ -87,6 +87,22 @@ def test_without_a_session_there_is_only_the_login_form(lab: ToyServers, place: 
     assert "lab.example" not in answer
 
 
+def test_the_form_of_a_proxy_s_request_is_taken(lab: ToyServers) -> None:
+    message = lab.mailboxes["taro"].add(LETTER)
+    cookie = log_in(lab)
+    asked = get(f"source?uid={message.uid}", cookie).replace("GET /", "GET HTTP://mail.lab.example:8080/")
+    assert ask(lab, asked).endswith(LETTER.decode())
+
+
+def test_a_cookie_of_backslashes_holds_nobody_up(lab: ToyServers) -> None:
+    cookie = log_in(lab)
+    bad = 'a="' + "\\" * 15_000 + '"'
+    began = time.process_time()
+    for _ in range(5):
+        assert "<title>Inbox" in ask(lab, get("inbox", f"{bad}; {cookie}"))
+    assert time.process_time() - began < 1
+
+
 def test_logging_out_ends_the_session(lab: ToyServers) -> None:
     cookie = log_in(lab)
     assert "<title>Inbox" in ask(lab, get("inbox", cookie))
