@@ -212,15 +212,11 @@ def _on_messages(session: ImapSession, tag: bytes, words: Words, *, verb: str, b
         return
     if verb == "STORE" and not _writable(session, tag):
         return
-    if verb != "SEARCH":
-        session.send_all(tag, (selected.fetch if verb == "FETCH" else selected.store)(words, by_uid=by_uid))
-        return
+    run = {"FETCH": selected.fetch, "SEARCH": selected.search, "STORE": selected.store}[verb]
     try:
-        session.send_whole(selected.search(words, by_uid=by_uid))
+        session.send_all(tag, run(words, by_uid=by_uid))
     except BadCharset as unknown:
         session.answer(tag, "NO", f"[BADCHARSET (US-ASCII UTF-8)] {unknown}")
-        return
-    session.answer(tag, "OK", "Done")
 
 
 def _writable(session: ImapSession, tag: bytes) -> bool:

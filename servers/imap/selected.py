@@ -112,15 +112,21 @@ class Selected:
                 uid = b" UID %d" % entry.message.number if by_uid else b""
                 yield b"* %d FETCH (FLAGS %b%b)\r\n" % (entry.sequence, flags(changed), uid)
 
-    def search(self, words: tuple[Word, ...], *, by_uid: bool) -> bytes:
-        """Return the answer to SEARCH (RFC 3501, section 6.4.4).
+    def search(self, words: tuple[Word, ...], *, by_uid: bool) -> Iterator[bytes | None]:
+        """Return what yields None for each mail, and then the answer to SEARCH (RFC 3501, section 6.4.4).
 
         Raises:
             BadSyntax: the command makes no sense.
         """
-        test = Search(self._numbers, self._uids).test(words)
-        found = [entry.message.number if by_uid else entry.sequence for entry in filter(test, self._all())]
-        return b"* SEARCH" + b"".join(b" %d" % number for number in found) + b"\r\n"
+        return self._search(Search(self._numbers, self._uids).test(words), by_uid=by_uid)
+
+    def _search(self, test: Test, *, by_uid: bool) -> Iterator[bytes | None]:
+        told = b"* SEARCH"
+        for entry in self._all():
+            if test(entry):
+                told += b" %d" % (entry.message.number if by_uid else entry.sequence)
+            yield None
+        yield told + b"\r\n"
 
     def expunge(self) -> None:
         """Remove what is marked as deleted; `news()` tells of it (RFC 3501, section 6.4.3)."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import imaplib
+import select
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from rawpeer import raw_peer
 from toylab import SERVICES, TARO
 
 from mailtap.servers import Limits, reading
@@ -213,8 +215,28 @@ def test_search_decodes_a_mail_once_for_all_keys(monkeypatch: pytest.MonkeyPatch
         mailbox.add(b"Content-Transfer-Encoding: base64\r\n\r\n" + word + b"\r\n")
     selected = Selected(mailbox, read_only=True)
     keys = (Atom(b"TEXT"), Text("給与".encode()), Atom(b"NOT"), Atom(b"BODY"), Text(b"nowhere"))
-    assert selected.search(keys * 3, by_uid=False) == b"* SEARCH 1\r\n"
+    assert list(selected.search(keys * 3, by_uid=False)) == [None, None, b"* SEARCH 1\r\n"]
     assert len(decoded) == 2  # one text in each mail
+
+
+def test_a_long_search_lets_others_have_their_turn(lab: ToyServers) -> None:
+    for _ in range(30):
+        lab.mailboxes[TARO.username].add(b"\r\n" + b"all work and no play\r\n" * 50_000)
+    with (
+        raw_peer(lab.endpoints[SERVICES["imap", "plain"]]) as searching,
+        raw_peer(lab.endpoints[SERVICES["imap", "plain"]]) as other,
+    ):
+        searching.line()
+        assert searching.ask(b"a LOGIN taro tanstaaf").startswith(b"a OK")
+        searching.send(b"b SELECT INBOX\r\n")
+        searching.read_until(b"b OK [READ-WRITE] Open\r\n")
+        searching.send(b"c SEARCH" + b" NOT TEXT nowhere" * 49 + b"\r\n")
+        other.line()
+        for _ in range(5):
+            assert other.ask(b"a NOOP").startswith(b"a OK")
+        assert select.select([searching.sock], [], [], 0)[0] == []  # not answered yet
+        assert searching.line().startswith(b"* SEARCH 1 2 3 ")
+        assert searching.line() == b"c OK Done\r\n"
 
 
 # Each of these took seconds or minutes, for which every session stood still.
