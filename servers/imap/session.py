@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mailtap.servers.lines import Line
     from mailtap.servers.mailbox import Mailbox, Mailboxes
 
-_TAG: Final = re.compile(rb"[!-~]{1,80}")
+_TAG: Final = re.compile(rb'[^\x00-\x20(){%*"\\+\x7f-\xff]{1,80}')  # RFC 3501, section 9
 
 
 class ImapSession:

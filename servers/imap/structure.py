@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _Extended: TypeAlias = tuple[str | None, str | None, str]
 
 _MOST_READ: Final = 64 * 1024  # characters of the fields of one name that are read for addresses
+_COMPOSITE: Final = ("multipart/", "message/rfc822")
 _ADDRESSES: Final = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 _DEFAULT_TO_FROM: Final = frozenset({"Sender", "Reply-To"})
 _US_ASCII: Final = b'("CHARSET" "US-ASCII")'  # of a text that does not say (RFC 2046, section 4.1.2)
@@ -50,9 +51,13 @@ def body(part: Part, *, extended: bool) -> bytes:
 
 def _single(part: Part) -> list[bytes]:
     header = part.header
+    kind = header.get_content_type()
+    if not part.children and kind.startswith(_COMPOSITE):  # uncut: the grammar has no such part
+        kind = "application/octet-stream"
+    maintype, _, subtype = kind.upper().partition("/")
     return [
-        string(header.get_content_maintype().upper()),
-        string(header.get_content_subtype().upper()),
+        string(maintype),
+        string(subtype),
         _parameters(header.get_params()) if "Content-Type" in header or part.message else _US_ASCII,
         string(_field(header, "Content-ID")),
         string(_field(header, "Content-Description")),

@@ -86,6 +86,18 @@ ODD = [
         id="a piece with a number of many digits",
     ),
     pytest.param(
+        b"Content-Type: multipart/mixed\r\n\r\nhi\r\n",
+        "BODY",
+        b'("APPLICATION" "OCTET-STREAM" NIL NIL NIL "7BIT" 4)',
+        id="a multipart without parts",
+    ),
+    pytest.param(
+        b"Content-Type: message/rfc822\r\n\r\n" * 30,
+        "BODY",
+        b'("APPLICATION" "OCTET-STREAM" NIL NIL NIL "7BIT" ',
+        id="mails in mails",
+    ),
+    pytest.param(
         b"From: Cron <root>\r\n\r\n", "ENVELOPE", b'(("Cron" NIL "root" ""))', id="an address without a host"
     ),
     pytest.param(

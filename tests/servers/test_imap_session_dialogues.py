@@ -269,6 +269,7 @@ def test_every_section_comes_byte_for_byte(inside: ImapSession, item: str, value
     ("command", "answer"),
     [
         pytest.param("FETCH 2 FLAGS", r"* 2 FETCH (FLAGS ())", id="FLAGS"),
+        pytest.param("UID FETCH 2:30 RFC822.SIZE", "* 2 FETCH (UID 2 RFC822.SIZE 24)", id="more UIDs"),
         pytest.param("UID FETCH 2 RFC822.SIZE", "* 2 FETCH (UID 2 RFC822.SIZE 24)", id="by UID"),
         pytest.param(
             "FETCH 1 ENVELOPE",
@@ -323,6 +324,11 @@ def test_what_is_asked_is_answered(inside: ImapSession, command: str, answer: st
     [
         ("FETCH 1 BODIES", "BAD"),
         ("FETCH 1", "BAD"),
+        ("FETCH 3 FLAGS", "BAD"),
+        ("FETCH 1:3 FLAGS", "BAD"),
+        ("FETCH 0 FLAGS", "BAD"),
+        ("STORE 2,3 FLAGS ()", "BAD"),
+        ("UID FETCH 0:* FLAGS", "BAD"),
         ("FETCH x FLAGS", "BAD"),
         ("FETCH 1 BODY[HEADER.FIELDS]", "BAD"),
         ("FETCH 1 BODY[MIME]", "BAD"),
@@ -439,3 +445,18 @@ def test_a_pattern_of_wildcards_holds_nobody_up(inside: ImapSession) -> None:
     began = time.process_time()
     assert act(inside, b'q LIST "" ' + b"*%" * 100 + b"N\r\n") == b"q OK That is all\r\n"
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("tag", [b"*", b"+", b"a+", b"(", b"%", b'a"', b"{1", b"a\\", b"\xff"])
+def test_a_tag_that_is_none_is_never_an_answer_s(mailboxes: Mailboxes, tag: bytes) -> None:
+    session = open_session(mailboxes)
+    act(session)
+    assert act(session, tag + b" NOOP\r\n").startswith(b"* BAD ")
+
+
+def test_numbers_in_an_empty_mailbox(mailboxes: Mailboxes) -> None:
+    mailboxes["mrose"].expunge({1, 2})
+    session = open_session(mailboxes)
+    act(session)
+    act(session, LOGIN.splitlines()[0].removeprefix("C: ").encode() + b"\r\nb SELECT INBOX\r\n")
+    assert act(session, b"c FETCH 1:* FLAGS\r\nd UID FETCH 1:* FLAGS\r\n") == b"c OK Done\r\nd OK Done\r\n"
