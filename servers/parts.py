@@ -6,14 +6,18 @@ import re
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import Compat32
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from email.message import Message as Header
 
 _BLANK: Final = b"\r\n\r\n"
 _DEEPEST: Final = 20  # parts in parts; deeper ones are served as they are, uncut
 _MOST: Final = 200  # parts of one multipart
+_MOST_ALTOGETHER: Final = 1000  # parts of one message
+_LONGEST_HEAD: Final = 256 * 1024  # octets of a header that are parsed
 _WITH_PARAMETERS: Final = frozenset({"content-type", "content-disposition"})
 _LONGEST_READ: Final = 16 * 1024  # characters of such a field
 _MOST_PARAMETERS: Final = 100
@@ -66,23 +70,18 @@ class Part:
         return self.header.get_content_type() == "message/rfc822"
 
 
-def cut(content: bytes, depth: int = 0, kind: str = "text/plain") -> Part:
+def cut(content: bytes) -> Part:
     """Return a message with its parts.
 
     Args:
         content: the message, lines ended by CRLF.
-        depth: how many parts it is within.
-        kind: what it is where it does not say; in a digest, a message (RFC 2046, section 5.1.5).
     """
-    head, body = split(content)
-    header = _HEADERS.parsebytes(head, headersonly=True)
-    header.set_default_type(kind)
-    return Part(head, body, header, () if depth > _DEEPEST else tuple(_children(header, body, depth)))
+    return _cut(content, 0, "text/plain", iter(range(_MOST_ALTOGETHER)))
 
 
 def header_of(content: bytes) -> Header:
     """Return a message's header, parsed."""
-    return _HEADERS.parsebytes(split(content)[0], headersonly=True)
+    return _parsed(split(content)[0])
 
 
 def split(content: bytes) -> tuple[bytes, bytes]:
@@ -93,22 +92,54 @@ def split(content: bytes) -> tuple[bytes, bytes]:
     return head + blank, body
 
 
-def _children(header: Header, body: bytes, depth: int) -> list[Part]:
+def _cut(content: bytes, depth: int, kind: str, left: Iterator[int]) -> Part:
+    """Return a message or a part with its parts.
+
+    Args:
+        content: the message.
+        depth: how many parts it is within.
+        kind: what it is where it does not say; in a digest, a message (RFC 2046, section 5.1.5).
+        left: how many more parts may be cut out.
+    """
+    head, body = split(content)
+    header = _parsed(head)
+    header.set_default_type(kind)
+    children = [] if depth > _DEEPEST else list(_children(header, body, depth, left))
+    return Part(head, body, header, tuple(children))
+
+
+def _parsed(head: bytes) -> Header:
+    return _HEADERS.parsebytes(head[:_LONGEST_HEAD], headersonly=True)
+
+
+def _children(header: Header, body: bytes, depth: int, left: Iterator[int]) -> Iterator[Part]:
     if header.get_content_type() == "message/rfc822":
-        return [cut(body, depth + 1)]
+        yield _cut(body, depth + 1, "text/plain", left)
     boundary = _boundary(header) if header.get_content_maintype() == "multipart" else b""
     if not boundary:
-        return []
-    # The line end before a boundary belongs to the boundary (RFC 2046, section 5.1.1).
-    mark = re.escape(boundary)
-    between = re.split(rb"(?:\A|\r\n)--" + mark + rb"(--)?[ \t]*(?=\r\n|\Z)", body, maxsplit=_MOST)
+        return
     kind = "message/rfc822" if header.get_content_type() == "multipart/digest" else "text/plain"
-    found = []
-    for end, piece in zip(between[1::2], between[2::2], strict=True):
-        if end:
-            break
-        found.append(cut(piece.removeprefix(b"\r\n"), depth + 1, kind))
-    return found
+    for piece in islice(_pieces(body, boundary), _MOST):
+        if next(left, None) is None:
+            return
+        yield _cut(piece, depth + 1, kind, left)
+
+
+def _pieces(body: bytes, boundary: bytes) -> Iterator[bytes]:
+    """Yield what stands between boundaries, without the line end before each (RFC 2046, section 5.1.1)."""
+    begin = -1
+    # Whether a line begins there is asked afterwards: a pattern that begins with fixed text is quick.
+    for mark in re.finditer(rb"--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r\n|\Z)", body):
+        at = mark.start()
+        if at and body[max(0, at - 2) : at] != b"\r\n":
+            continue
+        if begin >= 0:
+            yield body[begin : max(begin, at - 2)]
+        if mark[1]:
+            return
+        begin = mark.end() + 2
+    if begin >= 0:
+        yield body[begin:]
 
 
 def _boundary(header: Header) -> bytes:

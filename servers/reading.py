@@ -44,7 +44,7 @@ def field(value: str) -> tuple[str, str]:
         value: the field's value; bytes that are no ASCII as surrogate escapes.
     """
     sent = _FOLD.sub("", value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(_undone(sent)), sent
+    return "".join(_undone(sent)) if "=?" in sent else sent, sent
 
 
 def texts(part: Part) -> Iterator[str]:

@@ -251,6 +251,9 @@ def test_a_long_search_lets_others_have_their_turn(lab: ToyServers) -> None:
         assert searching.line() == b"c OK Done\r\n"
 
 
+MULTIPART = b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n"
+PART = b"Content-Type: text/plain; " + b"a=b;" * 90 + b"\r\n\r\n"
+
 # Each of these took seconds or minutes, for which every session stood still.
 COSTLY = [
     pytest.param(b'Content-Type: text/plain; a="' + b";" * 80_000, id="a Content-Type of semicolons"),
@@ -260,18 +263,28 @@ COSTLY = [
         b"Content-Type: text/plain; charset=punycode\r\n\r\n" + b"a" * 200_000 + b"-" + b"b" * 200_000,
         id="a text in punycode",
     ),
+    pytest.param(b"a: b\r\n" * 1_000_000, id="a million fields"),
+    pytest.param(
+        b"".join(MULTIPART % (level, level) for level in range(20)) + b"x\r\n" * 3_000_000,
+        id="parts in parts",
+    ),
+    pytest.param(
+        MULTIPART % (0, 0)
+        + b"\r\n--0\r\n".join([MULTIPART % (1, 1) + b"\r\n--1\r\n".join([PART] * 150)] * 100),
+        id="parts of parts",
+    ),
 ]
 
 
 @pytest.mark.parametrize("mail", COSTLY)
-def test_no_header_holds_a_session_up(mail: bytes) -> None:
+def test_no_mail_holds_a_session_up(mail: bytes) -> None:
     entry = Entry(1, Message(uid="1", number=1, content=mail + b"\r\n\r\nhi\r\n"), frozenset())
     found = Search(lambda _: bool, lambda _: bool).test((Atom(b"TEXT"), Atom(b"nowhere")))
     began = time.process_time()
     for item in items((Atom(b"FULL"),)):
         assert item.show(entry)
     assert not found(entry)
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 2.5
 
 
 def test_an_envelope_of_very_many_addresses_takes_no_time(lab: ToyServers) -> None:
