@@ -201,9 +201,25 @@ class LabSmtp(SMTP):
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         """MAIL; who submitted the mail first (AUTH; RFC 4954, section 5) may be said, and nobody asks."""
+        if not await self._readable(arg, utf8="SMTPUTF8" in (arg or "").upper().split()):
+            return
         if arg and self._service.mechanisms:
             arg = _SUBMITTER.sub(r"\1", arg, count=1)
         await super().smtp_MAIL(arg)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+        """RCPT."""
+        if await self._readable(arg, utf8=self.envelope is not None and bool(self.envelope.smtp_utf8)):
+            await super().smtp_RCPT(arg)
+
+    async def _readable(self, arg: str | None, *, utf8: bool) -> bool:
+        """Tell whether an address is ASCII or, where that was announced, UTF-8 (RFC 6531, section 3.4)."""
+        try:
+            (arg or "").encode("utf-8" if utf8 else "ascii")
+        except UnicodeEncodeError:
+            await self.push("553 5.6.7 An address that is not ASCII takes SMTPUTF8, and UTF-8")
+            return False
+        return True
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         """Take an address from a command; one that aiosmtpd chokes on is malformed, now and later."""

@@ -318,3 +318,22 @@ def test_a_malformed_address_is_refused_for_good(port, address):
         assert peer.ask(b"VRFY " + address).startswith(b"502 ")
         assert peer.ask(b"MAIL FROM:<hanako@lab.example>").startswith(b"250 ")
         assert peer.ask(b"RCPT TO:" + address).startswith((b"553 ", b"501 "))
+
+
+@pytest.mark.parametrize(
+    ("sender", "parameter", "recipient", "replies"),
+    [
+        pytest.param("ü".encode(), b"", b"taro", (b"553 5.6.7", b"503"), id="sender, not announced"),
+        pytest.param("ü".encode(), b" SMTPUTF8", b"taro", (b"250", b"250"), id="sender, announced"),
+        pytest.param(b"\xfc", b" SMTPUTF8", b"taro", (b"553 5.6.7", b"503"), id="sender, no UTF-8"),
+        pytest.param(b"u", b"", "ü".encode(), (b"250", b"553 5.6.7"), id="recipient, not announced"),
+        pytest.param(b"u", b" smtputf8", "ü".encode(), (b"250", b"550 5.1.1"), id="recipient, announced"),
+        pytest.param(b"u", b" SMTPUTF8", b"\xfc", (b"250", b"553 5.6.7"), id="recipient, no UTF-8"),
+    ],
+)
+def test_an_address_of_another_alphabet_has_to_be_announced(port, sender, parameter, recipient, replies):
+    with raw_peer(port().endpoints[OPEN]) as peer:
+        hello(peer)
+        said = (b"MAIL FROM:<%b@x.example>" % sender + parameter, b"RCPT TO:<%b@lab.example>" % recipient)
+        for command, reply in zip(said, replies, strict=True):
+            assert peer.ask(command).startswith(reply)
