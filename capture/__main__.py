@@ -125,7 +125,7 @@ class _Run:
             return USAGE
         if self._keeper is not None:
             self._complain(
-                N_("Saved {messages:,} messages and {attachments:,} attachments in {folder}."),
+                N_("Saved in {folder}: messages {messages:,}, attachments {attachments:,}."),
                 messages=self._keeper.messages,
                 attachments=self._keeper.attachments,
                 folder=options.save,
@@ -345,6 +345,8 @@ def _shortfall(dropped: int, problem: str) -> Iterator[Note]:
     """Yield what the live capture itself missed."""
     if dropped:
         text = N_("The kernel dropped {count:,} packets: what was heard is not all there was.")
+        if dropped == 1:
+            text = N_("The kernel dropped a packet: what was heard is not all there was.")
         yield Note(text=text, values=(("count", dropped),), damage=True)
     if problem:
         yield Note(text="{problem}", values=(("problem", problem),), damage=True)

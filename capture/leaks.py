@@ -170,9 +170,13 @@ def _tls(event: TlsSeen, locate: Locate) -> Iterator[Note]:
     packet = began.packets[0]
     if event.version:
         text = N_("TLS began at packet {packet}, {bytes:,} bytes opaque ({version}).")
+        if event.opaque == 1:
+            text = N_("TLS began at packet {packet}, one byte opaque ({version}).")
         yield _at(text, event.protocol, began, packet=packet, bytes=event.opaque, version=event.version)
     else:
         text = N_("TLS began at packet {packet}, {bytes:,} bytes opaque.")
+        if event.opaque == 1:
+            text = N_("TLS began at packet {packet}, one byte opaque.")
         yield _at(text, event.protocol, began, packet=packet, bytes=event.opaque)
     if event.names:
         where, names = locate(event.certificate), ", ".join(event.names)

@@ -24,6 +24,11 @@ _MESSAGES = MappingProxyType(
 )
 
 
+def octets(count: int) -> str:
+    """Return how many bytes, in words."""
+    return "1 byte" if count == 1 else f"{count:,} bytes"
+
+
 class Namer:
     """Names the records of one direction in turn; it remembers where encryption began."""
 
@@ -41,12 +46,12 @@ class Namer:
         kind = record[0]
         if kind == _APPLICATION_DATA:
             self._opaque = True
-            return f"TLS application data, {length:,} bytes"
+            return f"TLS application data, {octets(length)}"
         if kind == _CHANGE_CIPHER_SPEC:
             self._opaque = True
             return "TLS change cipher spec"
         if kind not in (_ALERT, _HANDSHAKE):
-            return f"TLS record of type {kind}, {length:,} bytes"
+            return f"TLS record of type {kind}, {octets(length)}"
         what = "alert" if kind == _ALERT else "handshake"
         if self._opaque:
             return f"TLS {what}, encrypted"

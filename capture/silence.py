@@ -22,6 +22,10 @@ _HOLE = {
         "A hole of {bytes:,} bytes in what the server sent, in packet range {first}-{last}."
     ),
 }
+_HOLE_OF_ONE = {
+    Direction.CLIENT: N_("A hole of one byte in what the client sent, in packet range {first}-{last}."),
+    Direction.SERVER: N_("A hole of one byte in what the server sent, in packet range {first}-{last}."),
+}
 _HOLES = {
     Direction.CLIENT: N_(
         "{count:,} holes in what the client sent, {bytes:,} bytes together, in packet range {first}-{last}."
@@ -93,8 +97,9 @@ def _of_wire(
             yield Note(text=_ONE_HALF[direction], protocol=protocol, flow=flow)
     for direction, hole in holes.items():
         values = (("count", hole.count), ("bytes", hole.bytes), ("first", hole.first), ("last", hole.last))
+        one = _HOLE_OF_ONE if hole.bytes == 1 else _HOLE
         yield Note(
-            text=(_HOLE if hole.count == 1 else _HOLES)[direction],
+            text=(one if hole.count == 1 else _HOLES)[direction],
             values=values,
             protocol=protocol,
             flow=flow,
@@ -175,4 +180,6 @@ def of_capture(sums: Sums) -> Iterator[Note]:
         yield Note(text=text, values=(("count", sums.empty),))
     if sums.crowded_out:
         text = N_("Too many connections were open at once; {count:,} silent ones were given up.")
+        if sums.crowded_out == 1:
+            text = N_("Too many connections were open at once; a silent one was given up.")
         yield Note(text=text, values=(("count", sums.crowded_out),))

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from subprocess import CalledProcessError
+from subprocess import DEVNULL, PIPE
 from typing import TYPE_CHECKING, Any
 
 from mailtap.capture.hearsay import Layer
@@ -21,10 +22,12 @@ from mailtap.capture.model import Protocol
 from mailtap.capture.scratch import scratch_folder
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import Iterator, Mapping
 
 
 _DISSECTORS = {Protocol.POP3: "pop", Protocol.SMTP: "smtp", Protocol.IMAP: "imap"}
+_VERSION = re.compile(rb"[^\n]*[ \t](\d+\.\d+\.\d+)")
 # The first frame is asked for too: where not even that comes back, tshark fell silent.
 _FILTER = (
     "frame.number == 1 || pop.request || pop.response.indicator"
@@ -72,8 +75,7 @@ def dissect(
             override_prefs={"smtp.decryption": "FALSE"},  # base64 as sent
             custom_parameters=["-J", "frame tcp pop smtp imap"],
         )
-        version = _version(capture)
-        return runner.run(_collect(capture, patience)), version
+        return runner.run(_ask(capture, patience))
 
 
 def _pyshark(home: Path) -> Any:  # noqa: ANN401  # pyshark has no types
@@ -99,18 +101,38 @@ def _loop(home: Path) -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _version(capture: Any) -> str:  # noqa: ANN401  # pyshark has no types
-    """Return tshark's name and version: whether there is one, and whether it starts at all."""
-    from pyshark.tshark.tshark import TSharkNotFoundException, TSharkVersionException  # noqa: PLC0415
+async def _ask(capture: Any, patience: float) -> tuple[list[tuple[int, Protocol, Layer]], str]:  # noqa: ANN401
+    """Return what tshark reports, and its name and version."""
+    from packaging import version  # noqa: PLC0415  # only where pyshark is, which needs it
+
+    number = await _version(capture, patience)
+    # Else pyshark asks once more, and waits for ever where tshark hangs.
+    capture._Capture__tshark_version = version.parse(number)  # noqa: SLF001  # its own memory of it
+    return await _collect(capture, patience), f"tshark {number}"
+
+
+async def _version(capture: Any, patience: float) -> str:  # noqa: ANN401  # pyshark has no types
+    """Return tshark's version: whether there is one, and whether it starts and ends at all."""
+    from pyshark.tshark.tshark import TSharkNotFoundException  # noqa: PLC0415
 
     try:
-        return f"tshark {capture._get_tshark_version()}"  # noqa: SLF001  # once asked, pyshark remembers
+        path = capture._get_tshark_path()  # noqa: SLF001  # pyshark's own search
+        asked = await asyncio.create_subprocess_exec(path, "-v", stdout=PIPE, stderr=DEVNULL)
     except TSharkNotFoundException as error:
         raise TsharkAbsentError from error
     except OSError as error:
         raise _not_started(error) from error
-    except (CalledProcessError, ValueError, LookupError, TSharkVersionException) as error:
-        raise TsharkFailedError(N_("The second witness failed: tshark does not start.")) from error
+    try:
+        async with asyncio.timeout(patience):
+            said, _ = await asked.communicate()
+    except TimeoutError as error:
+        raise _too_slow(patience) from error
+    finally:
+        await _kill(asked)
+    found = _VERSION.match(said)
+    if asked.returncode or found is None:
+        raise TsharkFailedError(N_("The second witness failed: tshark does not start."))
+    return found[1].decode()
 
 
 async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, Layer]]:  # noqa: ANN401
@@ -129,8 +151,7 @@ async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, L
     except TSharkCrashException:  # it ended before pyshark had begun to read: the status is lost
         crashed = True
     except TimeoutError as error:
-        text = N_("The second witness failed: tshark did not end within {seconds} seconds.")
-        raise TsharkFailedError(text, seconds=f"{patience:g}") from error
+        raise _too_slow(patience) from error
     except OSError as error:
         raise _not_started(error) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -147,6 +168,11 @@ async def _collect(capture: Any, patience: float) -> list[tuple[int, Protocol, L
         text = N_("The second witness failed: tshark ended without an error, but reported no packet at all.")
         raise TsharkFailedError(text)
     return [layer for layers in reported for layer in layers]
+
+
+def _too_slow(patience: float) -> TsharkFailedError:
+    text = N_("The second witness failed: tshark did not end within {seconds} seconds.")
+    return TsharkFailedError(text, seconds=f"{patience:g}")
 
 
 def _not_started(error: OSError) -> TsharkFailedError:
@@ -168,13 +194,18 @@ async def _end(capture: Any) -> list[int]:  # noqa: ANN401
     """End what still runs, and return the exit statuses."""
     processes = list(capture._running_processes)  # noqa: SLF001
     for process in processes:
-        with suppress(ProcessLookupError):
-            if process.returncode is None:
-                process.kill()
-        await process.wait()
+        await _kill(process)
     await asyncio.gather(*capture._stderr_handling_tasks, return_exceptions=True)  # noqa: SLF001
     capture._running_processes.clear()  # noqa: SLF001  # else pyshark ends them once more, and raises
     return [process.returncode for process in processes]
+
+
+async def _kill(process: Process) -> None:
+    """End a process that still runs, and take its status."""
+    with suppress(ProcessLookupError):
+        if process.returncode is None:
+            process.kill()
+    await process.wait()
 
 
 def _layers(packet: Any) -> Iterator[tuple[int, Protocol, Layer]]:  # noqa: ANN401

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from mailtap.capture.model import Chunk, Direction, Gap, LineKind, Span, Utterance
-from mailtap.capture.records import HEADER, Namer
+from mailtap.capture.records import HEADER, Namer, octets
 
 _LONGEST = 65_536
 _RECORD_KEPT = 4_096
@@ -44,7 +44,7 @@ class Cutter:
             self.holes += 1
             self._arrivals = [(item.offset, number, item.packet, item.time_ns)]
             self._say(
-                LineKind.GAP, b"", item.offset, item.offset + item.length, f"{item.length:,} bytes missing"
+                LineKind.GAP, b"", item.offset, item.offset + item.length, f"{octets(item.length)} missing"
             )
             self._arrivals = []
             return
@@ -61,7 +61,7 @@ class Cutter:
         """Say all that is there, complete or not: nothing will follow, or nothing that belongs to it."""
         if self._data and self._names is not None:
             data = bytes(self._data[:_RECORD_KEPT])
-            text = f"TLS, {len(self._data):,} bytes of a record"
+            text = f"TLS, {octets(len(self._data))} of a record"
             self._say(LineKind.TLS, data, self._offset, self._offset + len(self._data), text)
             self._drop(len(self._data))
         elif self._data:

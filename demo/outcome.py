@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Fields = dict["Hop", tuple[Field, ...]]
 
 _DROPPED = N_("the capture dropped {count} packets, so silence proves nothing")
+_DROPPED_ONE = N_("the capture dropped a packet, so silence proves nothing")
 _NOT_DELIVERED = N_("the mail that was fetched is not the mail that was sent")
 _UNSEEN = N_("the listener saw nothing of the {hop} hop")
 _OTHER_LOOT = N_("the attacker on the {hop} hop did not get just what this scenario says")
@@ -149,7 +150,8 @@ class Outcome:
         """All that makes this run no evidence: failures of the run, and a capture that is not whole."""
         problems = [Note(text="{failure}", values=(("failure", failure),)) for failure in self.failures]
         if self.dropped:
-            problems.append(Note(text=_DROPPED, values=(("count", self.dropped),)))
+            text = _DROPPED_ONE if self.dropped == 1 else _DROPPED
+            problems.append(Note(text=text, values=(("count", self.dropped),)))
         if not self.endpoints:  # it could not be run at all: the rest follows from that
             return tuple(problems)
         if not self.delivered:

@@ -23,4 +23,9 @@ class Close:
     """Close the connection once everything is sent."""
 
 
-Action: TypeAlias = Send | StartTls | Close
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing just now: there is more to do, but others may have their turn."""
+
+
+Action: TypeAlias = Send | StartTls | Close | Rest

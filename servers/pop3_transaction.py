@@ -71,7 +71,7 @@ def _scan(drop: Maildrop, argument: bytes, show: Callable[[Message], str]) -> by
         number, message = _find(drop, argument)
         return replies.ok(f"{number} {show(message)}")
     rows = [f"{number} {show(message)}" for number, message in drop.present()]
-    return replies.listing(f"{len(rows)} messages", rows)
+    return replies.listing("1 message" if len(rows) == 1 else f"{len(rows)} messages", rows)
 
 
 def _find(drop: Maildrop, argument: bytes) -> tuple[int, Message]:

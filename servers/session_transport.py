@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
-from mailtap.servers.actions import Close, Send, StartTls
+from mailtap.servers.actions import Close, Rest, Send, StartTls
 from mailtap.servers.patient import PatientProtocol
 from mailtap.servers.visitors import Visitors
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mailtap.servers.actions import Action
     from mailtap.servers.confidant import Confidant
     from mailtap.servers.limits import Limits
+
+
+_TURN_SECONDS: Final = 0.05  # of work for one client, after which others have theirs
 
 
 class Session(Protocol):
@@ -91,7 +94,12 @@ class SessionTransport(PatientProtocol):
         super().connection_lost(error)
 
     def _go_on(self) -> None:
+        ends = self._loop.time() + _TURN_SECONDS
         while self._writable and self._transport is not None:
+            if self._loop.time() > ends and not self._transport.is_closing():
+                self._transport.pause_reading()  # else it could make us hold ever more
+                self._loop.call_soon(self._next_turn)
+                break
             action = self._session.next_action()
             if action is None:
                 break
@@ -107,11 +115,20 @@ class SessionTransport(PatientProtocol):
                     self._upgrade = self._loop.create_task(self._start_tls(self._transport))
                 case Close():
                     self._transport.close()
+                case Rest():
+                    pass
                 case _:
                     assert_never(action)
         if self._session.commands != self._commands:
             self._commands = self._session.commands
             self._restart_timer()
+
+    def _next_turn(self) -> None:
+        """Go on where the turn before ended: this client was waiting for us, not we for it."""
+        if self._writable and not self._upgrading and self._transport is not None:
+            self._transport.resume_reading()
+            self._restart_timer()
+            self._go_on()
 
     async def _start_tls(self, transport: asyncio.Transport) -> None:
         assert self._context is not None  # noqa: S101  # the runner gives one to each STARTTLS port

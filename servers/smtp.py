@@ -15,7 +15,7 @@ from base64 import b64decode
 from collections import defaultdict
 from contextlib import suppress
 from socket import SHUT_RDWR
-from typing import TYPE_CHECKING, AnyStr, Final, cast
+from typing import TYPE_CHECKING, Any, AnyStr, Final
 
 from mailtap.servers.confidant import Nobody
 from mailtap.servers.service import SASL_MECHANISMS, Security, Service
@@ -44,6 +44,24 @@ class LabSession(Session):
     """aiosmtpd's session, without the attribute that warns of its own age whenever someone logs in."""
 
     login_data: object = None
+
+
+class _Reader(asyncio.StreamReader):
+    """Tells aiosmtpd that the client will say no more as it tells that the connection is gone.
+
+    aiosmtpd knows no other end: it would read again and again.
+    """
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:  # noqa: ANN401  # more in later Pythons
+        """Return what comes up to a separator.
+
+        Raises:
+            ConnectionResetError: it will not come.
+        """
+        try:
+            return await super().readuntil(separator)
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError("The client will say no more") from error
 
 
 class LabSmtp(SMTP):
@@ -92,13 +110,16 @@ class LabSmtp(SMTP):
             authenticator=self.check_login,
             loop=asyncio.get_running_loop(),
         )
+        # Once more what aiosmtpd has just done, with a reader of our own.
+        reader = _Reader(limit=self.line_length_limit, loop=self.loop)
+        asyncio.StreamReaderProtocol.__init__(self, reader, self._cb_client_connected, self.loop)
         # aiosmtpd keeps these on the class, so that one client's EHLO would change everyone's limits.
         self.command_size_limits = defaultdict(lambda: _COMMAND_OCTETS)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; called once more when STARTTLS has succeeded."""
         super().connection_made(transport)
-        self._socket: TransportSocket | None = transport.get_extra_info("socket")
+        self._socket: TransportSocket = transport.get_extra_info("socket")
         if self._tls_protocol is not None:
             self._confidant.encrypted()
 
@@ -113,6 +134,11 @@ class LabSmtp(SMTP):
             self._abort()
         else:
             super().data_received(data)
+
+    def eof_received(self) -> bool:
+        """Answer what has come, and then end; aiosmtpd would drop it, mails and all."""
+        keeps_open = asyncio.StreamReaderProtocol.eof_received(self)
+        return bool(keeps_open) and self._tls_protocol is None  # TLS, as asyncio has it, ends for both
 
     async def push(self, status: AnyStr) -> None:
         """Send a reply."""
@@ -132,26 +158,18 @@ class LabSmtp(SMTP):
         return LabSession(self.loop)
 
     def _timeout_cb(self) -> None:
-        # In this order: before Python 3.12.2, a TLS layer that was closed twice does not know what is unread.
-        if self.transport is None or self.transport.is_closing():
-            self._abort()
-            return
-        if self._writer.transport.get_write_buffer_size():
+        leaving = self.transport is None or self.transport.is_closing()
+        if leaving or self._writer.transport.get_write_buffer_size():
             self._abort()
             return
         self._writer.write(b"421 4.4.2 Too slow\r\n")
-        self.transport.close()
+        self._writer.close()
         self._timeout_handle = self.loop.call_later(self._limits.close_seconds, self._abort)
 
     def _abort(self) -> None:
-        # What is below TLS, if that is known: a TLS layer that was closed twice (above) can do nothing more.
-        transport = cast("asyncio.WriteTransport", self._original_transport or self._writer.transport)
-        try:
-            transport.abort()
-        except AttributeError:
-            with suppress(OSError):
-                if self._socket is not None:
-                    self._socket.shutdown(SHUT_RDWR)
+        # Not by the transport: before Python 3.12.2, a TLS layer that was closed twice can do nothing more.
+        with suppress(OSError):
+            self._socket.shutdown(SHUT_RDWR)
 
     async def _handle_client(self) -> None:
         try:
@@ -187,9 +205,32 @@ class LabSmtp(SMTP):
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         """MAIL; who submitted the mail first (AUTH; RFC 4954, section 5) may be said, and nobody asks."""
+        if not await self._readable(arg, utf8="SMTPUTF8" in (arg or "").upper().split()):
+            return
         if arg and self._service.mechanisms:
             arg = _SUBMITTER.sub(r"\1", arg, count=1)
         await super().smtp_MAIL(arg)
+
+    async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
+        """RCPT."""
+        if await self._readable(arg, utf8=self.envelope is not None and bool(self.envelope.smtp_utf8)):
+            await super().smtp_RCPT(arg)
+
+    async def _readable(self, arg: str | None, *, utf8: bool) -> bool:
+        """Tell whether an address is ASCII or, where that was announced, UTF-8 (RFC 6531, section 3.4)."""
+        try:
+            (arg or "").encode("utf-8" if utf8 else "ascii")
+        except UnicodeEncodeError:
+            await self.push("553 5.6.7 An address that is not ASCII takes SMTPUTF8, and UTF-8")
+            return False
+        return True
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """Take an address from a command; one that aiosmtpd chokes on is malformed, now and later."""
+        try:
+            return super()._getaddr(arg)
+        except Exception:  # noqa: BLE001  # the standard library's parser fails in many ways
+            return None, None
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:  # noqa: N802
         """STARTTLS (RFC 3207), once."""

@@ -95,6 +95,8 @@ def read_pcapng(stream: ByteStream) -> Iterator[Handful]:
         kind, length = struct.unpack_from(reader.order + "II", stream.data, stream.at)
         if length < (_LEAST_SECTION if kind == _SECTION_HEADER else _LEAST_BLOCK) or length % 4:
             text = N_("At byte {offset} a block claims to have {length:,} bytes; the rest is not readable.")
+            if length == 1:
+                text = N_("At byte {offset} a block claims to have one byte; the rest is not readable.")
             yield [damaged(text, begin, length=length)]
             return
         yield list(_PARSERS.get(kind, _nothing)(reader, length))

@@ -21,6 +21,8 @@ _UPGRADE: Final = {
 }
 _AGREES: Final = (b"220", b"+OK")
 _CHUNK: Final = 65_536
+_ANSWER_SECONDS: Final = 2.0  # for the server's answer to one who has said his last; Dovecot takes its time
+_SILENCE_SECONDS: Final = 0.2  # of the server, after which one who had his answer gets no other
 _CLOSE_SECONDS: Final = 1.0  # for the server's part in the end of TLS; a bound, not a wait
 
 
@@ -44,6 +46,7 @@ class BetweenTwo(asyncio.StreamReaderProtocol):
         self._server = server
         self._upstream = upstream
         self._confidant = confidant
+        self._unanswered = False
         self._open = 1  # connections that are not gone yet
         self._attending: asyncio.Task[None] | None = None
         super().__init__(asyncio.StreamReader(), self._attend)
@@ -73,15 +76,36 @@ class BetweenTwo(asyncio.StreamReaderProtocol):
                     self._confidant.sent(greeting)
                     writer.write(greeting)
                 await _first_of(
-                    asyncio.create_task(_pump(reader, server, self._confidant.received)),
-                    asyncio.create_task(_pump(server_reader, writer, self._confidant.sent)),
+                    asyncio.create_task(_pump(reader, server, self._received)),
+                    asyncio.create_task(_pump(server_reader, writer, self._sent)),
                 )
+                if reader.at_eof() and not writer.is_closing():  # it has said its last, and may still listen
+                    await self._rest(server_reader, writer)
                 self.finished = server_reader.at_eof()
             writer.close()
             if server is not None:
                 await _close(server)
         finally:
             self._close_one()
+
+    def _received(self, data: bytes) -> None:
+        self._unanswered = True
+        self._confidant.received(data)
+
+    def _sent(self, data: bytes) -> None:
+        self._unanswered = False
+        self._confidant.sent(data)
+
+    async def _rest(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what the server still answers to a mail program that has shut down its half.
+
+        That it has done so cannot be passed on: in TLS, as asyncio has it, whoever closes ends both halves.
+        So the server's silence is the end; a short one where it has answered already, because a mail program
+        that left for good looks the same.
+        """
+        patience = _ANSWER_SECONDS if self._unanswered else _SILENCE_SECONDS
+        with suppress(TimeoutError):
+            await _pump(reader, writer, self._sent, patience=patience)
 
     async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to the server, inside TLS where it has it from the first byte."""
@@ -130,10 +154,22 @@ async def _reply(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, tell: Callable[[bytes], None]
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    tell: Callable[[bytes], None],
+    *,
+    patience: float | None = None,
 ) -> None:
-    """Pass on what one side says until it has ended."""
-    while data := await reader.read(_CHUNK):
+    """Pass on what one side says until it has ended.
+
+    Raises:
+        TimeoutError: it was silent for so many seconds.
+    """
+    while True:
+        async with asyncio.timeout(patience):
+            data = await reader.read(_CHUNK)
+        if not data:
+            return
         tell(data)
         writer.write(data)
         await writer.drain()

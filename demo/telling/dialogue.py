@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.text import Text
 
+from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Field, LineKind
 from mailtap.capture.report import FIELDS, SECRETS, STARS, printable, shown
 from mailtap.capture.wrapping import broken
@@ -202,13 +203,18 @@ def _record(utterance: Utterance, _reader: Reader) -> Text:
 
 
 def _binary(utterance: Utterance, reader: Reader) -> Text:
-    line = Text(reader.say("[{count} bytes] ", count=utterance.span.end - utterance.span.start))
+    count = utterance.span.end - utterance.span.start
+    line = Text(reader.say(N_("[one byte] ") if count == 1 else N_("[{count} bytes] "), count=count))
     return line.append(utterance.data[:16].hex(" "), _FAINT)
 
 
 def _gap(utterance: Utterance, reader: Reader) -> Text:
     count = utterance.span.end - utterance.span.start
-    return Text(reader.say("[{count} bytes are missing from the capture]", count=count), "bold magenta")
+    one, more = (
+        N_("[one byte is missing from the capture]"),
+        N_("[{count} bytes are missing from the capture]"),
+    )
+    return Text(reader.say(one if count == 1 else more, count=count), "bold magenta")
 
 
 _SHOW: Final = {

@@ -40,6 +40,10 @@ _PARTLY: Final = N_(
     "✔ A second witness agrees on every login that it reads: {witness}."
     " It does not read logins by {mechanisms}."
 )
+_TRIED: Final = N_("  {mechanism}, {username}: no word fits after {tries} tries in {seconds} s.")
+_TRIED_ONCE: Final = N_("  {mechanism}, {username}: no word fits after one try in {seconds} s.")
+_FOUND: Final = N_("  {mechanism}, {username}: found after {tries} tries in {seconds} s: ")
+_FOUND_AT_ONCE: Final = N_("  {mechanism}, {username}: found at the first try in {seconds} s: ")
 _ORDER: Final = (
     *(Field.PASSWORD, Field.TOKEN, Field.DIGEST, Field.USERNAME),
     *_MAIL,
@@ -134,16 +138,12 @@ def guesses(attempts: Sequence[Attempt], reader: Reader) -> list[Text]:
             "tries": f"{attempt.tries:,}",
             "seconds": f"{attempt.seconds:.2f}",
         }
+        once = attempt.tries == 1
         if attempt.found is None:
-            text = reader.say(
-                "  {mechanism}, {username}: no word fits after {tries} tries in {seconds} s.", **facts
-            )
-            lines += reader.wrapped(text)
+            lines += reader.wrapped(reader.say(_TRIED_ONCE if once else _TRIED, **facts))
         else:
             found = shown(attempt.found, mask=reader.mask)
-            text = reader.say(
-                "  {mechanism}, {username}: found after {tries} tries in {seconds} s: ", **facts
-            )
+            text = reader.say(_FOUND_AT_ONCE if once else _FOUND, **facts)
             password = Text(found, _LOUD)
             line = Text(text) + password
             lines += [line] if line.cell_len <= reader.width else [*reader.wrapped(text), password]

@@ -28,7 +28,8 @@ class Leaks(tuple["Leak", ...]):
 
     def __repr__(self) -> str:
         where = [f"{leak.field} ({leak.protocol}, packet {leak.evidence.packets[-1]})" for leak in self]
-        return f"<{len(self)} leaks: {', '.join(where)}>" if where else "<no leaks>"
+        leaks = "leak" if len(self) == 1 else "leaks"
+        return f"<{len(self)} {leaks}: {', '.join(where)}>" if where else "<no leaks>"
 
 
 class MailPort:

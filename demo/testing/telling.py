@@ -96,10 +96,15 @@ def conversations(hearing: Hearing, secrets: Iterable[str]) -> list[str]:
         lines.append(_title(talk))
         shown = [text.plain.rstrip() for text in show(talk, hearing.leaks_of.get(talk.flow, ()), reader)]
         lines += [_masked(each, secrets) for each in shown[:_LINES]]
-        lines += [f"  … {len(shown) - _LINES} more lines"] if len(shown) > _LINES else []
+        if len(shown) > _LINES:
+            lines.append("  … " + _more(len(shown) - _LINES, "line"))
     if len(talks) > _TALKS:
-        lines.append(f"… and {len(talks) - _TALKS:,} more conversations")
+        lines.append("… and " + _more(len(talks) - _TALKS, "conversation"))
     return lines
+
+
+def _more(count: int, what: str) -> str:
+    return f"{count:,} more {what}" + ("s" if count > 1 else "")
 
 
 def protocol_of(flow: Flow, hearing: Hearing) -> str:

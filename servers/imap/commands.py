@@ -119,7 +119,10 @@ def _listing(session: ImapSession, tag: bytes, words: Words, *, verb: str) -> No
 
 
 def _matches(pattern: bytes) -> bool:
-    parts = (b".*" if part in {b"*", b"%"} else re.escape(part) for part in re.split(rb"([*%])", pattern))
+    # Several in a row are one: else the time to see that a name does not match grows beyond all bounds.
+    parts = (
+        b".*" if part[:1] in {b"*", b"%"} else re.escape(part) for part in re.split(rb"([*%]+)", pattern)
+    )
     return re.fullmatch(b"".join(parts), INBOX.encode(), re.IGNORECASE) is not None
 
 
@@ -209,15 +212,11 @@ def _on_messages(session: ImapSession, tag: bytes, words: Words, *, verb: str, b
         return
     if verb == "STORE" and not _writable(session, tag):
         return
-    if verb != "SEARCH":
-        session.send_all(tag, (selected.fetch if verb == "FETCH" else selected.store)(words, by_uid=by_uid))
-        return
+    run = {"FETCH": selected.fetch, "SEARCH": selected.search, "STORE": selected.store}[verb]
     try:
-        session.send_whole(selected.search(words, by_uid=by_uid))
+        session.send_all(tag, run(words, by_uid=by_uid))
     except BadCharset as unknown:
         session.answer(tag, "NO", f"[BADCHARSET (US-ASCII UTF-8)] {unknown}")
-        return
-    session.answer(tag, "OK", "Done")
 
 
 def _writable(session: ImapSession, tag: bytes) -> bool:

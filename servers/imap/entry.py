@@ -1,4 +1,4 @@
-"""A message as an IMAP session sees it: its number, its flags, and its parts, cut once they are asked for."""
+"""A message as an IMAP session sees it: its number, its flags, and what is made of it when asked for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mailtap.servers.imap.parts import cut
+from mailtap.servers import reading
+from mailtap.servers.parts import cut
 
 if TYPE_CHECKING:
-    from mailtap.servers.imap.parts import Part
     from mailtap.servers.mailbox import Message
+    from mailtap.servers.parts import Part
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,22 @@ class Entry:
     def part(self) -> Part:
         """The message, cut into its MIME parts."""
         return cut(self.message.content)
+
+    @cached_property
+    def lowered(self) -> bytes:
+        """The whole message in small letters, as far as they are ASCII."""
+        return self.message.content.lower()
+
+    @cached_property
+    def fields(self) -> tuple[tuple[str, tuple[str, str]], ...]:
+        """The header's fields: each one's name, and its readings, case-folded."""
+        return tuple(
+            (name.casefold(), (decoded.casefold(), sent.casefold()))
+            for name, value in self.part.header.items()
+            for decoded, sent in (reading.field(value),)
+        )
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The texts in the message, decoded and case-folded."""
+        return tuple(text.casefold() for text in reading.texts(self.part))

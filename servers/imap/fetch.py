@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mailtap.servers.imap.entry import Entry
-    from mailtap.servers.imap.parts import Part
     from mailtap.servers.imap.words import Word
+    from mailtap.servers.parts import Part
 
 MACROS: Final = {
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),

@@ -29,8 +29,7 @@ def string(value: bytes | str | None) -> bytes:
         return NIL
     if isinstance(value, str):
         value = value.encode("utf-8", "surrogateescape")
-    printable = all(0x20 <= octet < 0x7F for octet in value)  # noqa: PLR2004  # as the grammar has it
-    if not printable or len(value) > _LONGEST_QUOTED:
+    if len(value) > _LONGEST_QUOTED or not all(0x20 <= octet < 0x7F for octet in value):  # noqa: PLR2004  # as in the grammar
         return literal(value)
     return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from mailtap.servers.imap import reading
 from mailtap.servers.imap.replies import day, when
 from mailtap.servers.imap.words import BadSyntax, Text, keyword, string
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from mailtap.servers.imap.words import Word
 
 _DEEPEST: Final = 20  # keys in keys
+_MOST: Final = 100  # keys of a search
 CHARSETS: Final = frozenset({"US-ASCII", "UTF-8"})
 
 
@@ -39,6 +39,7 @@ class Search:
 
     def __init__(self, sequences: Numbers, uids: Numbers) -> None:
         self._sequences, self._uids = sequences, uids
+        self._keys = 0
 
     def test(self, words: tuple[Word, ...]) -> Test:
         """Return the test that all keys of a command make.
@@ -60,8 +61,9 @@ class Search:
         return lambda entry: all(test(entry) for test in tests)
 
     def _key(self, word: Word, rest: Iterator[Word], depth: int) -> Test:
-        if depth > _DEEPEST:
-            raise BadSyntax("Too many keys in keys")
+        self._keys += 1
+        if depth > _DEEPEST or self._keys > _MOST:
+            raise BadSyntax("Too many keys")
         if isinstance(word, tuple):
             return self._every(iter(word), depth + 1)
         name = keyword(word)
@@ -106,25 +108,21 @@ def _field(name: str, value: bytes) -> Test:
 
 
 def _header(_: str, name: bytes, value: bytes) -> Test:
-    field, wanted = name.decode("ascii", "replace"), value.decode("utf-8", "replace").casefold()
-
-    def test(entry: Entry) -> bool:
-        values = entry.part.header.get_all(field, [])
-        return any(wanted in text.casefold() for each in values for text in reading.field(each))
-
-    return test
+    field, wanted = name.decode("ascii", "replace").casefold(), value.decode("utf-8", "replace").casefold()
+    return lambda entry: any(
+        wanted in text for each, readings in entry.fields if each == field for text in readings
+    )
 
 
 def _text(name: str, value: bytes) -> Test:
     octets, wanted = value.lower(), value.decode("utf-8", "replace").casefold()
 
     def test(entry: Entry) -> bool:
-        part = entry.part
-        if octets in (part.body if name == "BODY" else part.head + part.body).lower():
+        in_body = name == "BODY"
+        if entry.lowered.find(octets, len(entry.part.head) if in_body else 0) >= 0:
             return True
-        fields = () if name == "BODY" else part.header.values()
-        texts = chain(*map(reading.field, fields), reading.texts(part))
-        return any(wanted in text.casefold() for text in texts)
+        fields = () if in_body else chain.from_iterable(readings for _, readings in entry.fields)
+        return any(wanted in text for text in chain(fields, entry.texts))
 
     return test
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SYSTEM_FLAGS: Final = ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen")
 _RANGE: Final = rb"(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?"
 _SET: Final = re.compile(_RANGE + rb"(?:," + _RANGE + rb")*")
+_ZERO: Final = re.compile(rb"(?<!\d)0+(?!\d)")
 _FLAG: Final = re.compile(rb"\\?[!#$&'+\-./0-9:;<=>?@A-Z^_`a-z|~]{1,60}")
 _MOST_FLAGS: Final = 30  # of one message
 _PIECE: Final = 64 * 1024  # octets of an answer, after which the client may read first
@@ -112,15 +113,21 @@ class Selected:
                 uid = b" UID %d" % entry.message.number if by_uid else b""
                 yield b"* %d FETCH (FLAGS %b%b)\r\n" % (entry.sequence, flags(changed), uid)
 
-    def search(self, words: tuple[Word, ...], *, by_uid: bool) -> bytes:
-        """Return the answer to SEARCH (RFC 3501, section 6.4.4).
+    def search(self, words: tuple[Word, ...], *, by_uid: bool) -> Iterator[bytes | None]:
+        """Return what yields None for each mail, and then the answer to SEARCH (RFC 3501, section 6.4.4).
 
         Raises:
             BadSyntax: the command makes no sense.
         """
-        test = Search(self._numbers, self._uids).test(words)
-        found = [entry.message.number if by_uid else entry.sequence for entry in filter(test, self._all())]
-        return b"* SEARCH" + b"".join(b" %d" % number for number in found) + b"\r\n"
+        return self._search(Search(self._numbers, self._uids).test(words), by_uid=by_uid)
+
+    def _search(self, test: Test, *, by_uid: bool) -> Iterator[bytes | None]:
+        told = b"* SEARCH"
+        for entry in self._all():
+            if test(entry):
+                told += b" %d" % (entry.message.number if by_uid else entry.sequence)
+            yield None
+        yield told + b"\r\n"
 
     def expunge(self) -> None:
         """Remove what is marked as deleted; `news()` tells of it (RFC 3501, section 6.4.3)."""
@@ -132,13 +139,20 @@ class Selected:
             yield Entry(number, message, self._mailbox.flags(message.number))
 
     def _chosen(self, words: tuple[Word, ...], *, by_uid: bool) -> Test:
-        """Return what tells whether a message is in the set that a command begins with."""
+        """Return what tells whether a message is in the set that a command begins with.
+
+        Raises:
+            BadSyntax: it is no set, or of numbers that no message has (RFC 3501, section 9, sequence-set).
+        """
         if not words or not isinstance(words[0], Atom):
             raise BadSyntax("A set of messages is expected there")
         if by_uid:
             uids = self._uids(string(words[0]))
             return lambda entry: uids(entry.message.number)
         numbers = self._numbers(string(words[0]))
+        # In an empty mailbox, `1:*` is what many clients ask for all the same.
+        if self._messages and any(int(end) > self.count for end in re.findall(rb"\d+", words[0].value)):
+            raise BadSyntax("There is no such message")
         return lambda entry: numbers(entry.sequence)
 
     def _numbers(self, text: bytes) -> Callable[[int], bool]:
@@ -158,7 +172,7 @@ def read_set(text: bytes, last: int) -> Callable[[int], bool]:
     Raises:
         BadSyntax: it is no set.
     """
-    if _SET.fullmatch(text) is None:
+    if _SET.fullmatch(text) is None or _ZERO.search(text):
         raise BadSyntax("A set of messages is expected there")
     ranges = []
     for part in text.split(b","):

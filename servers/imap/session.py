@@ -11,7 +11,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Final, assert_never
 
-from mailtap.servers.actions import Action, Close, Send, StartTls
+from mailtap.servers.actions import Action, Close, Rest, Send, StartTls
 from mailtap.servers.imap import commands, replies
 from mailtap.servers.imap.intake import Go, Intake, TooMuch, Whole
 from mailtap.servers.imap.state import State
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mailtap.servers.lines import Line
     from mailtap.servers.mailbox import Mailbox, Mailboxes
 
-_TAG: Final = re.compile(rb"[!-~]{1,80}")
+_TAG: Final = re.compile(rb'[^\x00-\x20(){%*"\\+\x7f-\xff]{1,80}')  # RFC 3501, section 9
 
 
 class ImapSession:
@@ -78,7 +78,7 @@ class ImapSession:
         self._actions: deque[Action] = deque()
         self._state = State.NOT_AUTHENTICATED
         self._dialogue: tuple[bytes, Dialogue] | None = None
-        self._answers: tuple[bytes, Iterator[bytes]] | None = None
+        self._answers: tuple[bytes, Iterator[bytes | None]] | None = None
         self._bad_commands = 0
         self._failed_logins = 0
         self.send(b"* OK [CAPABILITY %b] %b IMAP4rev1 toy server ready" % (self.able, service.host.encode()))
@@ -153,10 +153,11 @@ class ImapSession:
                 assert_never(step)
         return True
 
-    def _continue(self, tag: bytes, answers: Iterator[bytes]) -> None:
+    def _continue(self, tag: bytes, answers: Iterator[bytes | None]) -> None:
         """Give the next of a command's answers, or its end."""
         try:
-            self.send_whole(next(answers))
+            answer = next(answers)
+            self._actions.append(Rest() if answer is None else Send(answer))
         except StopIteration:
             self._answers = None
             self.answer(tag, "OK", "Done")
@@ -273,13 +274,14 @@ class ImapSession:
         """Send a line."""
         self._actions.append(Send(line + b"\r\n"))
 
-    def send_all(self, tag: bytes, answers: Iterator[bytes]) -> None:
-        """Send answers, each once the one before it has been taken, and end the command."""
-        self._answers = tag, answers
+    def send_all(self, tag: bytes, answers: Iterator[bytes | None]) -> None:
+        """Send answers, each once the one before it has been taken, and end the command.
 
-    def send_whole(self, data: bytes) -> None:
-        """Send what has its line ends already."""
-        self._actions.append(Send(data))
+        Args:
+            tag: of the command.
+            answers: with their line ends; None where there is none yet.
+        """
+        self._answers = tag, answers
 
     def answer(self, tag: bytes, status: str, text: str) -> None:
         """End a command (RFC 3501, section 7.1)."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from email.utils import getaddresses
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
 
+from mailtap.servers.imap.addresses import addresses
 from mailtap.servers.imap.replies import NIL, listed, string
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from email.message import Message as Header
 
-    from mailtap.servers.imap.parts import Part
+    from mailtap.servers.parts import Part
 
 # A parameter's charset, language, and octets as Latin-1: how the standard library tells RFC 2231.
 _Extended: TypeAlias = tuple[str | None, str | None, str]
 
+_MOST_READ: Final = 64 * 1024  # characters of the fields of one name that are read for addresses
+_COMPOSITE: Final = ("multipart/", "message/rfc822")
 _ADDRESSES: Final = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 _DEFAULT_TO_FROM: Final = frozenset({"Sender", "Reply-To"})
 _US_ASCII: Final = b'("CHARSET" "US-ASCII")'  # of a text that does not say (RFC 2046, section 4.1.2)
@@ -25,11 +27,10 @@ _US_ASCII: Final = b'("CHARSET" "US-ASCII")'  # of a text that does not say (RFC
 def envelope(part: Part) -> bytes:
     """Return the ENVELOPE of a message; fields that are not there are NIL."""
     header = part.header
-    addresses = [_addresses(header, name) for name in _ADDRESSES]
     fields = (
         string(_field(header, "Date")),
         string(_field(header, "Subject")),
-        *addresses,
+        *_people(header),
         string(_field(header, "In-Reply-To")),
         string(_field(header, "Message-ID")),
     )
@@ -50,9 +51,13 @@ def body(part: Part, *, extended: bool) -> bytes:
 
 def _single(part: Part) -> list[bytes]:
     header = part.header
+    kind = header.get_content_type()
+    if not part.children and kind.startswith(_COMPOSITE):  # uncut: the grammar has no such part
+        kind = "application/octet-stream"
+    maintype, _, subtype = kind.upper().partition("/")
     return [
-        string(header.get_content_maintype().upper()),
-        string(header.get_content_subtype().upper()),
+        string(maintype),
+        string(subtype),
         _parameters(header.get_params()) if "Content-Type" in header or part.message else _US_ASCII,
         string(_field(header, "Content-ID")),
         string(_field(header, "Content-Description")),
@@ -94,22 +99,23 @@ def _parameter(name: str, value: str | _Extended) -> tuple[str, str]:
     return f"{name}*", f"{charset or ''}'{language or ''}'{quote(octets, '', 'latin-1', 'replace')}"
 
 
+def _people(header: Header) -> list[bytes]:
+    """Return the addresses of each field; Sender and Reply-To are From's where they have none."""
+    sender = _addresses(header, "From")
+    return [
+        sender if found == NIL and name in _DEFAULT_TO_FROM else found
+        for name in _ADDRESSES
+        for found in (sender if name == "From" else _addresses(header, name),)
+    ]
+
+
 def _addresses(header: Header, name: str) -> bytes:
-    """Return the addresses of a field; Sender and Reply-To are From's where they are not there."""
-    if name not in header and name in _DEFAULT_TO_FROM:
-        name = "From"
-    try:
-        found = getaddresses([str(value) for value in header.get_all(name, [])])
-    except RecursionError:  # comments in comments, as deep as no one writes them
-        return NIL
-    return listed(_address(*each) for each in found if each != ("", ""))
-
-
-def _address(display: str, address: str) -> bytes:
-    mailbox, at, host = address.rpartition("@")
-    if not at:  # such as `root`: a name on the machine itself
-        mailbox, host = host, ""
-    return b"(" + b" ".join((string(display or None), NIL, string(mailbox), string(host))) + b")"
+    found, left = b"", _MOST_READ
+    for value in map(str, header.get_all(name, [])):
+        whole = value if len(value) <= left else value[:left].rpartition(",")[0]
+        found += b"".join(addresses(whole))
+        left = max(0, left - len(value))
+    return b"(" + found + b")" if found else NIL  # no spaces between addresses (RFC 3501, section 9, env-to)
 
 
 def _field(header: Header, name: str) -> str | None:

@@ -315,4 +315,4 @@ def test_a_byte_that_might_have_been_the_end_is_a_hole_where_more_follows() -> N
     ]
     leaks, notes = heard(spread)
     assert not any("NOOP" in leak for leak in leaks)
-    assert any(note.startswith("A hole of 1 bytes in what the client sent") for note in notes)
+    assert any(note.startswith("A hole of one byte in what the client sent") for note in notes)

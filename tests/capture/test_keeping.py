@@ -96,7 +96,7 @@ def test_what_leaked_is_in_the_files(tmp_path: Path, capsys: pytest.CaptureFixtu
         "session-0002.eml": message("あ.bin"),
         "session-0002-あ.bin": b"content of 0",
     }
-    assert capsys.readouterr().err == f"Saved 2 messages and 3 attachments in {out}.\n"
+    assert capsys.readouterr().err == f"Saved in {out}: messages 2, attachments 3.\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")

@@ -59,7 +59,7 @@ CASES = [
     pytest.param(MessageSeen(protocol=Protocol.SMTP, content=None, sender=Address(heard(b"a@x"), accepted=None)), ["sender 'a@x' source=envelope message=7"], [], id="envelope-only"),
     pytest.param(ServerNameSeen(Protocol.TLS, heard(b"mail.example.org")), ["server_name 'mail.example.org'"], [], id="server-name"),
     pytest.param(TlsSeen(protocol=Protocol.TLS, spans=at(0, 9), version="TLS 1.2", names=("a", "b"), certificate=at(9, 20), opaque=4310), [], ["TLS began at packet 1, 4,310 bytes opaque (TLS 1.2).", "The server's certificate names a, b."], id="tls"),
-    pytest.param(TlsSeen(protocol=Protocol.TLS, spans=at(0, 9), version="", names=(), certificate=(), opaque=1), [], ["TLS began at packet 1, 1 bytes opaque."], id="tls-of-unknown-version"),
+    pytest.param(TlsSeen(protocol=Protocol.TLS, spans=at(0, 9), version="", names=(), certificate=(), opaque=1), [], ["TLS began at packet 1, one byte opaque."], id="tls-of-unknown-version"),
     pytest.param(CompressionStarted(Protocol.IMAP, at(0, 9)), [], ["Compressed (IMAP COMPRESS): the rest was not read."], id="compressed"),
     pytest.param(Malformed(Protocol.POP3, at(0, 9), "something odd"), [], ["something odd"], id="malformed"),
     pytest.param(UnknownProtocol(at(0, 9)), [], ["Unknown protocol on a mail port."], id="unknown"),

@@ -606,6 +606,7 @@ BROKEN = [
     pytest.param(
         f"[ $1 = -v ] && {VERSION} || exec sleep 1000", r"did not end within 0\.5 seconds\.$", id="hangs"
     ),
+    pytest.param("exec sleep 1000", r"did not end within 0\.5 seconds\.$", id="hangs-at-its-version"),
     pytest.param("exit 1", r"does not start\.$", id="has-no-version"),
     pytest.param("echo hello", r"does not start\.$", id="has-a-strange-version"),
     pytest.param("", r"does not start\.$", id="prints-nothing"),
@@ -756,10 +757,14 @@ def test_it_works_in_a_private_network(capture_file):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals")
-def test_an_interrupt_leaves_no_process_behind(fake_tshark, capture_file, tmp_path):
+@pytest.mark.parametrize(
+    "before",
+    [pytest.param(f"[ $1 = -v ] && {{ {VERSION}; exit; }}", id="work"), pytest.param("", id="version")],
+)
+def test_an_interrupt_leaves_no_process_behind(fake_tshark, capture_file, tmp_path, before):
     started = tmp_path / "started"
     os.mkfifo(started)
-    fake_tshark(f"[ $1 = -v ] && {{ {VERSION}; exit; }}; echo $$ > {started}; exec sleep 1000")
+    fake_tshark(f"{before}\necho $$ > {started}; exec sleep 1000")
     command = [sys.executable, "-W", "error", "-c", PROGRAM, str(capture_file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         witness_pid = int(started.read_text())

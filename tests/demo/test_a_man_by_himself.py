@@ -96,6 +96,36 @@ def test_he_passes_on_what_both_say_and_reads_it(asked: Service, shown: str) -> 
     assert fields >= ({Field.PASSWORD} if asked.protocol is ServerProtocol.POP3 else {Field.BODY})
 
 
+PASS = b"PASS " + cast.TARO.password.encode()
+MAIL = (
+    b"MAIL FROM:<hanako@lab.example>",
+    b"RCPT TO:<taro@lab.example>",
+    b"DATA",
+    b"Subject: hi\r\n\r\nhi\r\n.",
+)
+SAID_AT_ONCE = {
+    ServerProtocol.POP3: ((b"USER taro", PASS, b"STAT"), (b"+OK", b"+OK", b"+OK", b"+OK 0 0")),
+    ServerProtocol.SMTP: ((b"HELO pc.lab.example", *MAIL), (b"220", b"250", b"250", b"250", b"354", b"250")),
+}
+
+
+@pytest.mark.parametrize("last", [[b"QUIT"], []], ids=["QUIT", "no QUIT"])
+@pytest.mark.parametrize("asked", SERVICES)
+def test_who_has_said_his_last_still_gets_the_answers(asked: Service, last: list[bytes]) -> None:
+    said, answers = SAID_AT_ONCE[asked.protocol]
+    with (
+        ToyServers([asked], accounts=[TARO], certificates=LabCertificates()) as servers,
+        ManInThePath(asked, servers.endpoints[asked]) as man,
+    ):
+        with raw_peer(man.endpoint) as peer:
+            peer.send(b"\r\n".join([*said, *last, b""]))
+            peer.sock.shutdown(socket.SHUT_WR)
+            lines = peer.read_to_end().splitlines()
+        assert man.wait_idle(10)
+    assert len(lines) == len(answers) + len(last)
+    assert all(line.startswith(answer) for line, answer in zip(lines, answers, strict=False))
+
+
 @pytest.mark.parametrize("asked", SERVICES)
 def test_a_server_that_is_not_there_ends_the_session(asked: Service) -> None:
     with socket.socket() as deaf:  # holds a port and does not listen: connections are refused

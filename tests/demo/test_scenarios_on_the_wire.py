@@ -150,6 +150,7 @@ stage.perform = lossy
     ("change", "complaint"),
     [
         pytest.param("dropped=3", "dropped 3 packets", id="the kernel dropped packets"),
+        pytest.param("dropped=1", "dropped a packet", id="the kernel dropped one"),
         pytest.param("complete=False, problem='it went deaf'", "it went deaf", id="the listener went deaf"),
         pytest.param("packets=()", "saw nothing of the submit hop", id="no packets at all"),
         pytest.param("packets=run.recording.packets[:-3]", "from start to end", id="the end is missing"),

@@ -246,6 +246,19 @@ def test_client_that_only_writes_is_cut_off(besieged, key, command):
     assert besieged.sessions[SERVICES[key]].aborted == 1
 
 
+@impatient
+@pytest.mark.parametrize("key", ENCRYPTED, ids="-".join)
+def test_client_that_only_writes_inside_tls_is_cut_off(besieged, certificates, key):
+    with raw_peer(besieged.endpoints[SERVICES[key]]) as peer:
+        begin_tls(peer, key)
+        peer.start_tls(certificates.client_context())
+        peer.send_until_closed(
+            {"smtp": b"HELP\r\n", "pop3": b"CAPA\r\n", "imap": b"a NOOP\r\n"}[key[0]] * 1000
+        )
+    assert besieged.wait_idle(PATIENCE)
+    assert besieged.sessions[SERVICES[key]].aborted == 1
+
+
 def test_mail_that_is_asked_for_again_and_again_is_not_held_as_often(besieged):
     besieged.mailboxes["taro"].add(b"x" * 1_000_000)
     with raw_peer(besieged.endpoints[SERVICES["imap", "plain"]]) as peer:

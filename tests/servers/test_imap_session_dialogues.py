@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from base64 import b64encode
 from dataclasses import replace
 from itertools import pairwise
@@ -268,13 +269,14 @@ def test_every_section_comes_byte_for_byte(inside: ImapSession, item: str, value
     ("command", "answer"),
     [
         pytest.param("FETCH 2 FLAGS", r"* 2 FETCH (FLAGS ())", id="FLAGS"),
+        pytest.param("UID FETCH 2:30 RFC822.SIZE", "* 2 FETCH (UID 2 RFC822.SIZE 24)", id="more UIDs"),
         pytest.param("UID FETCH 2 RFC822.SIZE", "* 2 FETCH (UID 2 RFC822.SIZE 24)", id="by UID"),
         pytest.param(
             "FETCH 1 ENVELOPE",
             '* 1 FETCH (ENVELOPE ("Wed, 25 Nov 2026 12:00:00 +0900" "=?utf-8?b?5qKF?="'
             ' (("R. Hanako" NIL "hanako" "lab.example")) (("R. Hanako" NIL "hanako" "lab.example"))'
             ' (("R. Hanako" NIL "hanako" "lab.example"))'
-            ' ((NIL NIL "mrose" "lab.example") (NIL NIL "info" "lab.example"))'
+            ' ((NIL NIL "mrose" "lab.example")(NIL NIL "info" "lab.example"))'
             ' NIL NIL NIL "<1@lab.example>"))',
             id="ENVELOPE",
         ),
@@ -298,9 +300,11 @@ def test_every_section_comes_byte_for_byte(inside: ImapSession, item: str, value
         pytest.param("SEARCH BEFORE 25-Nov-2026", "* SEARCH 2", id="before"),
         pytest.param("UID SEARCH UID 2:*", "* SEARCH 2", id="by uid"),
         pytest.param("SEARCH CHARSET UTF-8 SUBJECT two", "* SEARCH 2", id="with a charset"),
+        pytest.param("SEARCH " + "1 " * 99 + "1", "* SEARCH 1", id="a hundred keys"),
         pytest.param('LIST "" *', r'* LIST (\HasNoChildren) "/" INBOX', id="LIST"),
         pytest.param('LIST "" ""', r'* LIST (\Noselect) "/" ""', id="what parts levels"),
         pytest.param('LSUB "" "%"', r'* LSUB (\HasNoChildren) "/" INBOX', id="LSUB"),
+        pytest.param('LIST "" *%I%*%%x', r'* LIST (\HasNoChildren) "/" INBOX', id="wildcards in a row"),
         pytest.param(
             "STATUS INBOX (MESSAGES UNSEEN UIDNEXT)",
             "* STATUS INBOX (MESSAGES 2 UNSEEN 2 UIDNEXT 3)",
@@ -320,6 +324,11 @@ def test_what_is_asked_is_answered(inside: ImapSession, command: str, answer: st
     [
         ("FETCH 1 BODIES", "BAD"),
         ("FETCH 1", "BAD"),
+        ("FETCH 3 FLAGS", "BAD"),
+        ("FETCH 1:3 FLAGS", "BAD"),
+        ("FETCH 0 FLAGS", "BAD"),
+        ("STORE 2,3 FLAGS ()", "BAD"),
+        ("UID FETCH 0:* FLAGS", "BAD"),
         ("FETCH x FLAGS", "BAD"),
         ("FETCH 1 BODY[HEADER.FIELDS]", "BAD"),
         ("FETCH 1 BODY[MIME]", "BAD"),
@@ -329,6 +338,7 @@ def test_what_is_asked_is_answered(inside: ImapSession, command: str, answer: st
         ("SEARCH LARGER x", "BAD"),
         ("SEARCH CHARSET KOI8-R SUBJECT x", "NO"),
         ("SEARCH " + "(" * 50 + "ALL" + ")" * 50, "BAD"),
+        ("SEARCH " + "1 " * 100 + "1", "BAD"),
         ("UID FROBNICATE 1", "BAD"),
         ("COPY 1 Trash", "NO"),
         ("CREATE Trash", "NO"),
@@ -429,3 +439,24 @@ def _boxes() -> Mailboxes:
     boxes = Mailboxes(Accounts([MROSE]), LIMITS)
     boxes["mrose"].add(SHORT)
     return boxes
+
+
+def test_a_pattern_of_wildcards_holds_nobody_up(inside: ImapSession) -> None:
+    began = time.process_time()
+    assert act(inside, b'q LIST "" ' + b"*%" * 100 + b"N\r\n") == b"q OK That is all\r\n"
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("tag", [b"*", b"+", b"a+", b"(", b"%", b'a"', b"{1", b"a\\", b"\xff"])
+def test_a_tag_that_is_none_is_never_an_answer_s(mailboxes: Mailboxes, tag: bytes) -> None:
+    session = open_session(mailboxes)
+    act(session)
+    assert act(session, tag + b" NOOP\r\n").startswith(b"* BAD ")
+
+
+def test_numbers_in_an_empty_mailbox(mailboxes: Mailboxes) -> None:
+    mailboxes["mrose"].expunge({1, 2})
+    session = open_session(mailboxes)
+    act(session)
+    act(session, LOGIN.splitlines()[0].removeprefix("C: ").encode() + b"\r\nb SELECT INBOX\r\n")
+    assert act(session, b"c FETCH 1:* FLAGS\r\nd UID FETCH 1:* FLAGS\r\n") == b"c OK Done\r\nd OK Done\r\n"

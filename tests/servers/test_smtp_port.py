@@ -290,3 +290,50 @@ def test_odd_commands_are_answered_and_survived(port, commands):
         for command in commands:
             assert peer.ask(command)[:1] in b"245"
         assert peer.ask(b"NOOP").startswith(b"250 ")
+
+
+def test_who_has_said_his_last_is_answered_and_his_mail_delivered(port):
+    servers = port()
+    said = (
+        HELLO.strip(),
+        b"MAIL FROM:<hanako@lab.example>",
+        b"RCPT TO:<taro@lab.example>",
+        b"DATA",
+        b"Subject: hi\r\n\r\nhi\r\n.",
+    )
+    with raw_peer(servers.endpoints[OPEN]) as peer:
+        peer.send(b"\r\n".join([*said, b"NOOP", b"half a comma"]))
+        peer.sock.shutdown(socket.SHUT_WR)
+        replies = [line[:3] for line in peer.read_to_end().splitlines() if line[3:4] == b" "]
+    assert replies == [b"220", b"250", b"250", b"250", b"354", b"250", b"250"]
+    (message,) = servers.mailboxes["taro"].messages
+    assert message.content == b"Subject: hi\r\n\r\nhi\r\n"
+
+
+@pytest.mark.parametrize("address", [b"<", b"<a@[1>", b'<"'], ids=["<", "literal", "quote"])
+def test_a_malformed_address_is_refused_for_good(port, address):
+    with raw_peer(port().endpoints[OPEN]) as peer:
+        hello(peer)
+        assert peer.ask(b"MAIL FROM:" + address).startswith((b"553 ", b"501 "))
+        assert peer.ask(b"VRFY " + address).startswith(b"502 ")
+        assert peer.ask(b"MAIL FROM:<hanako@lab.example>").startswith(b"250 ")
+        assert peer.ask(b"RCPT TO:" + address).startswith((b"553 ", b"501 "))
+
+
+@pytest.mark.parametrize(
+    ("sender", "parameter", "recipient", "replies"),
+    [
+        pytest.param("ü".encode(), b"", b"taro", (b"553 5.6.7", b"503"), id="sender, not announced"),
+        pytest.param("ü".encode(), b" SMTPUTF8", b"taro", (b"250", b"250"), id="sender, announced"),
+        pytest.param(b"\xfc", b" SMTPUTF8", b"taro", (b"553 5.6.7", b"503"), id="sender, no UTF-8"),
+        pytest.param(b"u", b"", "ü".encode(), (b"250", b"553 5.6.7"), id="recipient, not announced"),
+        pytest.param(b"u", b" smtputf8", "ü".encode(), (b"250", b"550 5.1.1"), id="recipient, announced"),
+        pytest.param(b"u", b" SMTPUTF8", b"\xfc", (b"250", b"553 5.6.7"), id="recipient, no UTF-8"),
+    ],
+)
+def test_an_address_of_another_alphabet_has_to_be_announced(port, sender, parameter, recipient, replies):
+    with raw_peer(port().endpoints[OPEN]) as peer:
+        hello(peer)
+        said = (b"MAIL FROM:<%b@x.example>" % sender + parameter, b"RCPT TO:<%b@lab.example>" % recipient)
+        for command, reply in zip(said, replies, strict=True):
+            assert peer.ask(command).startswith(reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,22 @@ def test_without_a_session_there_is_only_the_login_form(lab: ToyServers, place: 
     assert "lab.example" not in answer
 
 
+def test_the_form_of_a_proxy_s_request_is_taken(lab: ToyServers) -> None:
+    message = lab.mailboxes["taro"].add(LETTER)
+    cookie = log_in(lab)
+    asked = get(f"source?uid={message.uid}", cookie).replace("GET /", "GET HTTP://mail.lab.example:8080/")
+    assert ask(lab, asked).endswith(LETTER.decode())
+
+
+def test_a_cookie_of_backslashes_holds_nobody_up(lab: ToyServers) -> None:
+    cookie = log_in(lab)
+    bad = 'a="' + "\\" * 15_000 + '"'
+    began = time.process_time()
+    for _ in range(5):
+        assert "<title>Inbox" in ask(lab, get("inbox", f"{bad}; {cookie}"))
+    assert time.process_time() - began < 1
+
+
 def test_logging_out_ends_the_session(lab: ToyServers) -> None:
     cookie = log_in(lab)
     assert "<title>Inbox" in ask(lab, get("inbox", cookie))
@@ -121,6 +138,46 @@ def test_any_mail_is_shown_somehow(lab: ToyServers, mail: bytes, place: str) -> 
     with socket.create_connection(lab.endpoints[WEBMAIL["plain"]], 10) as peer:
         peer.sendall(get(f"{place}?uid={message.uid}", cookie).encode())
         assert peer.makefile("rb").readline().startswith(b"HTTP/1.1 200 ")
+
+
+SHOWN = [
+    pytest.param(
+        b"Subject: =?utf-8?b?57Wm?=\r\n =?utf-8?b?5LiO?=\r\nTo: =?iso-8859-1?q?J=F6rg?= <j@x.example>\r\n\r\nx",
+        ("給与", "Jörg &lt;j@x.example&gt;"),
+        id="encoded words",
+    ),
+    pytest.param(
+        b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\nin HTML\r\n"
+        b"--x\r\nContent-Transfer-Encoding: base64\r\n\r\naW4gcGxhaW4=\r\n--x--\r\n",
+        ("in plain",),
+        id="plain rather than HTML",
+    ),
+    pytest.param(
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Disposition: attachment\r\n\r\nfile\r\n"
+        b"--x\r\nContent-Type: text/html; charset=iso-2022-jp\r\n\r\n\x1b$B5kM?\x1b(B\r\n--x--\r\n",
+        ("給与",),
+        id="no attachment",
+    ),
+]
+
+
+@pytest.mark.parametrize(("mail", "shown"), SHOWN)
+def test_a_page_shows_what_a_reader_wants(lab: ToyServers, mail: bytes, shown: tuple[str, ...]) -> None:
+    message = lab.mailboxes["taro"].add(mail)
+    page = ask(lab, get(f"message?uid={message.uid}", log_in(lab)))
+    for text in shown:
+        assert text in page
+
+
+def test_a_type_of_content_without_an_end_holds_nobody_up(lab: ToyServers) -> None:
+    message = lab.mailboxes["taro"].add(
+        b"Content-Type: text/plain; " + b"a;" * 40_000 + b"\r\n\r\nin time\r\n"
+    )
+    cookie = log_in(lab)
+    began = time.process_time()
+    assert message.uid in ask(lab, get("inbox", cookie))
+    assert "in time" in ask(lab, get(f"message?uid={message.uid}", cookie))
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
