@@ -174,6 +174,11 @@ LETTERS = [
     pytest.param("Subject: 給与\r\n\r\nx", {"SUBJECT", "TEXT"}, id="bare UTF-8 in the header"),
     pytest.param("Content-Transfer-Encoding: base64\r\n\r\n57Wm5LiO\r\n", {"BODY", "TEXT"}, id="base64"),
     pytest.param(
+        "Content-Transfer-Encoding: base64\r\n\r\n57Wm5LiOYQ==\r\n--\r\nA list's footer\r\n",
+        {"BODY", "TEXT"},
+        id="base64, and a footer",
+    ),
+    pytest.param(
         "Content-Type: text/plain; charset=iso-2022-jp\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
         "=1B$B5kM?=1B(B\r\n",
         {"BODY", "TEXT"},
