@@ -47,11 +47,13 @@ PATIENCE_NS = 1_000_000_000
 _MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
 _MOST_BUFFERED = 1 << 20
 _MOST_EARLY = 2048
-_START_PATIENCE = 12  # segments to wait for a SYN that the capture may have mixed up
+_START_PATIENCE = 12  # segments to wait at least for a SYN that the capture may have mixed up
 _CONFLICT = N_("Packet {packet} repeats bytes with another content; the first copy counts.")
 _FULL = N_("By packet {packet} too much had come out of order to wait any longer for what was missing.")
 _STEP = 2.0**-16  # between turns behind the same packet
-_PATIENCE = 64  # segments to wait for bytes that the other side is known to have
+_PATIENCE = 64  # segments to wait at least for bytes that the other side is known to have
+_DISORDER_NS = 50_000_000  # for how long a tap may mix up packets, and
+_DISORDER = 1 << 16  # how many bytes may wait for that, so that fast connections do not wait for long
 
 
 class Connection:
@@ -138,7 +140,7 @@ class Connection:
             return
         if not self.settled:
             self._waited += 1
-            late = self._waited >= _START_PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS
+            late = self._waits_in_vain(segment, _START_PATIENCE)
             if self.opened or late or segment.flags & RST or (half.end is not None and peer.end is not None):
                 self.settle()
         if self.settled:
@@ -269,10 +271,20 @@ class Connection:
             if not self._waited:
                 self.since_ns = segment.time_ns
             self._waited += 1
-            if self._waited > _PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS:
+            if self._waits_in_vain(segment, _PATIENCE + 1):
                 self.lose_patience(out)
         if half.buffered > _MOST_BUFFERED or len(half.early) > _MOST_EARLY:
             self.overflow(segment, out)
+
+    def _waits_in_vain(self, segment: Segment, least: int) -> bool:
+        """Return whether what is missing was waited for long enough.
+
+        So many small segments may be on their way at once that their number alone does not tell.
+        """
+        waited_ns = segment.time_ns - self.since_ns
+        if self._waited < least:
+            return waited_ns > PATIENCE_NS
+        return waited_ns > _DISORDER_NS or self.buffered > _DISORDER
 
     def _rest(self) -> None:
         """Note whether anything waits, or may be ready as soon as anything comes."""

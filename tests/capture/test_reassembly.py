@@ -292,6 +292,21 @@ def test_an_acknowledged_hole_is_given_up_after_a_while_of_packets() -> None:
     assert told(seen)[:3] == [("C", b"<6>"), ("S", b"+OK\r\n"), ("C", b"NOOP\r\n")]
 
 
+def test_small_segments_that_a_tap_mixes_up_leave_no_hole() -> None:
+    """Eight bytes in each, and the first comes to the capture behind the hundred that overtook it."""
+    said = b"".join(b"line %03d\r\n" % number for number in range(80))
+    packets = wire.conversation([("S", said)], mss=8, fin=False)
+    order = [number for number in range(1, len(packets) + 1) if number != 4]
+    late = wire.renumber(wire.reorder(packets, [*order[:140], 4, *order[140:]]), step_ns=200_000)
+    assert story(late) == [("S", said), ("C", b"$"), ("S", b"$")]
+
+
+def test_the_beginning_is_waited_for_where_small_segments_overtook_it() -> None:
+    packets = wire.conversation([("C", b"USER mrose\r\n" * 9)], mss=4, acks=False, fin=False)
+    late = wire.renumber(wire.reorder(packets, [*range(3, 31), 1, 2]), step_ns=200_000)
+    assert story(late) == [("C", b"USER mrose\r\n" * 9 + b"$"), ("S", b"$")]
+
+
 def test_an_acknowledged_hole_is_given_up_after_a_second_even_when_only_others_talk() -> None:
     first = wire.lose(wire.conversation([("C", b"NOOP\r\n"), ("S", b"+OK\r\n")], fin=False), 4)
     other = wire.conversation([], client=Endpoint("192.0.2.77", 999))[0]
