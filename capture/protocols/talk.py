@@ -78,6 +78,11 @@ class Talk:
         self.events, self.reached = [], []
         return events, reached
 
+    @property
+    def count_was_lost(self) -> bool:
+        """Whether the count of commands and replies was ever lost."""
+        return self._was_lost
+
     def lose_count(self, turn: float) -> None:
         """Say that commands sent before `turn` cannot be paired with replies any more."""
         self._lost_at = max(turn, self._lost_at or 0)
@@ -138,11 +143,17 @@ class Talk:
         Returns:
             The last line that was dropped.
         """
-        if not self._was_lost or (self._lost_at is not None and command.turn < self._lost_at):
+        if not self._was_lost or not self.regains(command):
             return b""
-        if self._lost_at is not None:
-            self._lost_at, self._regained = None, command
         return (yield from self._drop_replies(command.turn))
+
+    def regains(self, command: Line) -> bool:
+        """Tell whether a command may be paired with what came after it, now that the count was lost."""
+        if self._lost_at is not None:
+            if command.turn < self._lost_at:
+                return False
+            self._lost_at, self._regained = None, command
+        return True
 
     def answer_now(self) -> Line | None:
         """Read the first line of the next reply if all of it is here, and the count was never lost."""
