@@ -224,15 +224,16 @@ def _by_both(command: bytes, reply: bytes, port: int) -> Found | Nothing:
     for protocol, marks in _MARKS.items():
         if marks.opener.match(command) and marks.greeting.match(reply):
             return Found(protocol)
+    # The side that is no command, or no reply, was perhaps in the middle of a message: anything may stand there.
+    hint = HINTS.get(port)
+    if hint is Protocol.SMTP and _MARKS[hint].reply.match(reply):
+        return Found(hint, late=True)
     for protocol, marks in _MARKS.items():
         if marks.reply.match(reply) and _fits(marks, command):
             return Found(protocol, late=True)
-    hint = HINTS.get(port)
     if hint is None or hint not in _MARKS:
         return Nothing()
-    # The side that is no command, or no reply, was perhaps in the middle of a message.
-    midway = hint is Protocol.SMTP and _MARKS[hint].reply.match(reply)
-    return Found(hint, late=True) if midway or _fits(_MARKS[hint], command) else Nothing()
+    return Found(hint, late=True) if _fits(_MARKS[hint], command) else Nothing()
 
 
 def _by_server(reply: bytes, port: int) -> Found | Nothing:

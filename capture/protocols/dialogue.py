@@ -135,6 +135,7 @@ class Dialogue:
                 other.abandon()
         if talk.client.hole is not None and not talk.client.ahead(1):
             talk.lose_count(talk.client.hole_turn)  # the capture began late, or lost the first command
+            talk.client_holes += 1
             talk.client.cross_hole()
         if talk.client.reached == 0 and not proxied.pass_over(talk.client):
             return
@@ -143,8 +144,8 @@ class Dialogue:
         if verdict is None:
             return
         if isinstance(verdict, Nothing):
-            holed = client.holed or server.holed  # then that is why
-            if self._talk.port in HINTS and self._first is not None and not holed:
+            lacks = self._late or client.holed or server.holed  # then that is why
+            if self._talk.port in HINTS and self._first is not None and not lacks:
                 self._talk.say(UnknownProtocol((self._first,)))
             self._finish()
             return

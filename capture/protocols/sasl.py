@@ -216,7 +216,7 @@ def _digest_md5(heard: Exchange) -> dict[str, Heard] | None:
     return _fields(
         username=Heard(found[b"username"], message.spans),
         digest=message,
-        challenge=next((each for each in heard.challenges if each.data), None),
+        challenge=next((each for each in heard.challenges if b"nonce=" in each.data.lower()), None),
         authzid=Heard(found.get(b"authzid", b""), message.spans),
     )
 

@@ -32,6 +32,7 @@ class Talk:
         client_holes: number of holes in what the client says that were come to.
         server_holes: number of holes in what the server says that were come to.
         kept: number of bytes of memory, about, that the parser itself takes for what is not complete.
+        doubted: turn of the last reply that was doubted.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Talk:
         "_was_lost",
         "client",
         "client_holes",
+        "doubted",
         "events",
         "kept",
         "port",
@@ -59,6 +61,7 @@ class Talk:
         self.client_holes = 0
         self.server_holes = 0
         self.kept = 0
+        self.doubted: float = 0
         self._lost_at: float | None = None
         self._was_lost = False
         self._regained: Line | None = None
@@ -174,6 +177,10 @@ class Talk:
         """Return whether a command is the first one since the count was lost."""
         return self._regained is command
 
+    def is_unsure(self, command: Line) -> bool:
+        """Return whether the count is lost still, or a command is the first one since."""
+        return self._was_lost and (self._lost_at is not None or self._regained is command)
+
     def doubts(self, command: Line, reply: Line) -> Reading[bool]:
         """Tell whether a reply, read to its last line, may be that to a command that the capture lacks.
 
@@ -189,6 +196,7 @@ class Talk:
             return False
         if until != NEVER:
             self.lose_count(until)
+        self.doubted = reply.turn
         return True
 
     def _drop_replies(self, turn: float) -> Reading[bytes]:
