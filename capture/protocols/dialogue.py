@@ -48,12 +48,13 @@ class Dialogue:
             stream had to have come for it.
     """
 
-    def __init__(self, server_port: int, *, late: bool = False) -> None:
+    def __init__(self, server_port: int, *, late: bool | None = None) -> None:
         """Start listening.
 
         Args:
             server_port: a hint only, for flows of which one half is missing.
-            late: whether the capture lacks the beginning, so that the server's first line may be any.
+            late: whether the capture lacks the beginning, so that the server's first line may be any; where
+                that is not known, the first lines tell.
         """
         self.protocol: Protocol | None = None
         self.client, self.server = ByteIndex(), ByteIndex()
@@ -150,7 +151,8 @@ class Dialogue:
             self._finish()
             return
         self.protocol = verdict.protocol if verdict.protocol is not Protocol.HTTP else None
-        self._talk.started_late = verdict.late or self._late
+        lacks = self._late is None or client.holed or server.holed or talk.client_holes > 0
+        self._talk.started_late = bool(self._late) or (verdict.late and lacks)
         self.on_the_web = verdict.protocol is Protocol.HTTP
         self._parser = PARSERS[verdict.protocol](self._talk)
         self._step()

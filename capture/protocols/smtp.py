@@ -156,8 +156,8 @@ class _Session:
             elif verb in (b"RSET", b"EHLO", b"HELO", b"LHLO") and accepted is not False:
                 self.settle()
                 self.lmtp = verb == b"LHLO" or (self.lmtp and verb == b"RSET")
-            elif line.text[:8].upper() == b"STARTTLS" and accepted is not False:
-                return accepted is True or (yield from tls.begins(self.talk))
+            elif line.text[:8].upper() == b"STARTTLS":
+                return (yield from tls.follows(self.talk, accepted=accepted))
         return False
 
     def _cross(self, line: Line) -> None:
