@@ -173,7 +173,10 @@ class _Session:
                 return False
             if spoken is None or (spoken.line.text[:1] == b"+" and spoken.line.turn >= self._since):
                 return True  # without the server's half, what the client goes on with tells
-        return False
+        if not self.talk.count_was_lost:
+            return False
+        # The invitation may be lost: a client that went on before it was answered was invited.
+        return (yield from self.talk.client.next_turn()) < self._early[self._tag][1]
 
     def _sasl_answer(self, said: Line) -> Reading[sasl.Answer]:
         if self.talk.count_was_lost:

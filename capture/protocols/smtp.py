@@ -58,10 +58,12 @@ class _Transaction:
 
     Attributes:
         holes: how many holes the client's half had when the transaction began.
+        unread: how many of the client's bytes since were in holes, or beside them.
         lacks: whether it began in a hole, or before the capture: chunks may be missing before the first.
     """
 
     holes: int = 0
+    unread: int = 0
     sender: Address | None = None
     recipients: list[Address] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
@@ -162,7 +164,8 @@ class _Session:
 
     def _cross(self, line: Line) -> None:
         """Go on behind a hole: in it another transaction may have begun, or a chunk been sent."""
-        if line.span.start - self.read > _NEW_TRANSACTION:
+        self.mail.unread += line.span.start - self.read
+        if self.mail.unread > _NEW_TRANSACTION:
             self.settle()
         self.mail.holes = self.talk.client_holes
         self.mail.lacks = True

@@ -39,6 +39,7 @@ def logins(text: str, port: int = 4242) -> list[tuple[bytes | None, bytes | None
         pytest.param("C: a SELECT INBOX\nS: * 1 EXISTS\nS: a OK\nC: b LOGIN u p\nS: b BAD\n", [(b"u", b"p", False)], id="begun-late"),
         pytest.param(HELLO + "C: a AUTHENTICATE PLAIN AGEAYg==\nS: [9 lost]\nC: b APPEND x {3}\nS: + go\nC: x\nC:\nS: b OK\n", [(b"a", b"b", None)], id="lost-verdict-before-another-invitation"),
         pytest.param(HELLO + "C: a AUTHENTICATE LOGIN\nS: + x\nC: YQ==\nS: + x\nC: Yg==\nS: [9 lost]\nC: b IDLE\nS: + go\nC: DONE\nS: b OK\n", [(b"a", b"b", None)], id="lost-verdict-before-idle"),
+        pytest.param(HELLO + "C: a APPEND x {20}\nS: [7 lost]\nC: x LOGIN in text\nC:\nC:\nS: a OK\nC: b LOGIN u p\nS: b OK\n", [(b"u", b"p", True)], id="lost-invitation-to-a-message"),
         pytest.param(HELLO + "C: a IDLE\nS: a BAD\nC: b LOGIN u p\nS: b OK\n", [(b"u", b"p", True)], id="idle-refused"),
     ],
 )  # fmt: skip
