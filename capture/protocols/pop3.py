@@ -77,7 +77,7 @@ class _Session:
             yield from sasl.exchange(self.talk, Protocol.POP3, begun, self._sasl_answer)
             return False
         reply = self.talk.answer_now() or (yield from self.talk.answer(line))
-        if reply is not None and verb in _LONG and _verdict(reply):
+        if reply is not None and verb in _LONG and reply.text[:3] == b"+OK":
             reply = yield from self._before_lines(line, reply)
         elif reply is not None and (yield from self.talk.doubts(line, reply)):
             reply = None
@@ -101,12 +101,14 @@ class _Session:
 
         The client may have gone on without waiting, and another command be answered: then a message tells.
         """
-        while self.talk.is_first(line) and _verdict(reply):
+        if not self.talk.is_first(line):
+            return reply
+        while _verdict(reply):
             ahead = yield from self.talk.server.peek_line()
             if ahead is None or not _REPLY.match(ahead[0]):
                 break
             reply = (yield from self.talk.server.line()) or reply
-        went_on = self.talk.is_first(line) and (yield from self.talk.client.next_turn()) <= reply.turn
+        went_on = (yield from self.talk.client.next_turn()) <= reply.turn
         if went_on and line.text[:4].upper() in _MESSAGE and not (yield from self._message_follows()):
             return None if (yield from self.talk.doubts(line, reply)) else reply
         return reply

@@ -136,12 +136,15 @@ class Connection:
 
     def hear(self, half: Half, peer: Half, segment: Segment, out: list[Heard]) -> None:
         """Take a segment in, and add to `out` what can be passed on."""
+        is_new = segment.flags & SYN and half.based and not half.next
+        if (is_new or half.rival is not None or peer.rival is not None) and self._rivals(half, peer, segment):
+            return
         if not self._place(half, peer, segment):
             return
         if not self.settled:
             self._waited += 1
-            late = self._waits_in_vain(segment, _START_PATIENCE)
-            if self.opened or late or segment.flags & RST or (half.end is not None and peer.end is not None):
+            is_over = segment.flags & RST or (half.end is not None and peer.end is not None)
+            if self.opened or is_over or self._waits_in_vain(segment, _START_PATIENCE):
                 self.settle()
         if self.settled:
             before = len(out)
@@ -236,10 +239,11 @@ class Connection:
         offset = half.offset(sequence) if half.seen else half.begin(sequence)
         if flags & SYN and half.syn is None and half.stale(offset):
             half.restart()
+            peer.acked, peer.shown = min(peer.acked, 0), []
             offset = half.begin(sequence)
         ahead = offset - half.next
         if flags & RST:
-            foreign = abs(ahead) > LARGEST_LOSS or (half.based and offset < max(half.next, half.acked))
+            foreign = _resets_another(half, peer, offset)
         else:
             foreign = abs(ahead) > LARGEST_JUMP or (
                 half.syn is not None and offset + len(payload) + cut < half.first and not flags & SYN
@@ -262,6 +266,20 @@ class Connection:
         if flags & RST:
             half.acknowledge(sequence, packet, time_ns)  # the sender itself had sent up to there
         return True
+
+    def _rivals(self, half: Half, peer: Half, segment: Segment) -> bool:
+        """Return whether a segment is a second SYN-ACK; if it is not, it may show which of two counts.
+
+        A server that forgot its first one, or another behind the same address, sends it.
+        """
+        if peer.rival is not None and segment.flags & ACK:
+            peer.decide(segment.acknowledgment)
+        if not segment.flags & SYN:
+            half.decide(segment.sequence)
+        elif half.syn not in (None, segment.sequence):
+            half.rival, self.calm = segment.sequence, False
+            return True
+        return False
 
     def _wait(self, half: Half, segment: Segment, out: list[Heard]) -> None:
         """Keep account of what waits, and give up where it has been too long or too much."""
@@ -299,6 +317,18 @@ class Connection:
             packets = (segment.packet,)
             values = (("packet", segment.packet),)
             self.notes.append(Note(text=text, values=values, packets=packets, time_ns=segment.time_ns))
+
+
+def _resets_another(half: Half, peer: Half, offset: int) -> bool:
+    """Return whether a reset is of another connection than the one that a half shows.
+
+    A client whose SYN was not answered yet resets what an old, half-open connection's other end
+    acknowledges (RFC 9293, section 3.5.1).
+    """
+    if abs(offset - half.next) > LARGEST_LOSS or (half.based and offset < max(half.next, half.acked)):
+        return True
+    has_said = half.next > 0 or half.early or (half.acked > 0 and peer.syn is not None)
+    return offset != 0 and half.opens and not has_said
 
 
 def _client(ends: tuple[Endpoint, Endpoint], halves: tuple[Half, Half]) -> int:

@@ -421,6 +421,23 @@ def test_what_is_repeated_after_the_end_is_no_new_flow() -> None:
     assert told(heard) == PLAIN
 
 
+@pytest.mark.parametrize("ahead", [5000, -5000, 1 << 30, 1 << 31], ids=str)
+@pytest.mark.parametrize("place", range(7))
+def test_of_two_syn_acks_the_one_that_the_client_took_counts(place: int, ahead: int) -> None:
+    """With SYN cookies a server forgets the first; behind one address there may be several servers."""
+    pieces = wire.pieces(TALK)
+    other = pieces[1]._replace(sequence=(pieces[1].sequence + ahead) % (1 << 32))
+    assert story(wire.packets([*pieces[: 1 + place], other, *pieces[1 + place :]])) == PLAIN
+
+
+def test_a_reset_that_answers_no_syn_of_this_connection_is_not_believed() -> None:
+    """The other side of a connection that is half-open acknowledges an old one (RFC 9293, section 3.5.1)."""
+    syn, *rest = wire.pieces(TALK)
+    old = syn._replace(side="S", sequence=70_000, acknowledgment=syn.sequence + 400, flags=wire.ACK)
+    reset = syn._replace(sequence=old.acknowledgment, flags=wire.RST)
+    assert story(wire.packets([syn, old, reset, syn, *rest])) == PLAIN
+
+
 def test_a_reset_ends_both_directions() -> None:
     packets = wire.conversation(TALK[:4], fin=False)
     at = sum(len(text) for side, text in TALK[:4] if side == "C")
