@@ -226,15 +226,13 @@ def _by_both(command: bytes, reply: bytes, port: int) -> Found | Nothing:
         if marks.opener.match(command) and marks.greeting.match(reply):
             return Found(protocol)
     # The side that is no command, or no reply, was perhaps in the middle of a message: that may be any text.
-    hint = HINTS.get(port)
-    if hint is Protocol.SMTP and _MARKS[hint].reply.match(reply):
-        return Found(hint, late=True)
+    hint = HINTS.get(port, Protocol.TLS)
+    if hint in _MARKS and _MARKS[hint].reply.match(reply):
+        return Found(hint, late=not _PREAUTH.match(reply))
     for protocol, marks in _MARKS.items():
         if marks.reply.match(reply) and _fits(marks, command):
             return Found(protocol, late=not _PREAUTH.match(reply))
-    if hint is None or hint not in _MARKS:
-        return Nothing()
-    return Found(hint, late=True) if _fits(_MARKS[hint], command) else Nothing()
+    return Found(hint, late=True) if hint in _MARKS and _fits(_MARKS[hint], command) else Nothing()
 
 
 def _by_server(reply: bytes, port: int) -> Found | Nothing:

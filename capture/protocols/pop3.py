@@ -101,17 +101,19 @@ class _Session:
 
         The client may have gone on without waiting, and another command be answered: then a message tells.
         """
-        if not self.talk.is_first(line):
+        if not self.talk.count_was_lost:
             return reply
-        while _verdict(reply):
+        while self.talk.is_first(line) and _verdict(reply):
             ahead = yield from self.talk.server.peek_line()
             if ahead is None or not _REPLY.match(ahead[0]):
                 break
             reply = (yield from self.talk.server.line()) or reply
-        went_on = (yield from self.talk.client.next_turn()) <= reply.turn
-        if went_on and line.text[:4].upper() in _MESSAGE and not (yield from self._message_follows()):
-            return None if (yield from self.talk.doubts(line, reply)) else reply
-        return reply
+        until = yield from self.talk.client.next_turn()
+        is_message = line.text[:4].upper() not in _MESSAGE or (yield from self._message_follows())
+        if is_message or reply.turn < until:
+            return reply
+        self.talk.lose_count(until)
+        return None
 
     def settle_user(self) -> None:
         """Say that a user was named whose PASS never came."""

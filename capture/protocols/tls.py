@@ -79,7 +79,8 @@ def watch(talk: Talk, protocol: Protocol) -> Reading[None]:
     if first is None:
         return
     if not (client.is_tls or server.is_tls):
-        talk.say(Malformed(protocol, (first,), NOT_TLS))
+        if not (talk.started_late or talk.count_was_lost or client.lacks or server.lacks):
+            talk.say(Malformed(protocol, (first,), NOT_TLS))
         return
     talk.say(
         TlsSeen(
@@ -102,6 +103,7 @@ class _Half:
         self.stream = stream
         self.first: Span | None = None
         self.is_tls = False
+        self.lacks = False  # whether there was a hole
         self.version = ""
         self.names: tuple[str, ...] = ()
         self.certificate: tuple[Span, ...] = ()
@@ -136,6 +138,7 @@ class _Half:
                 self._opaque += len(data)
             if self.stream.hole is None:
                 return
+            self.lacks = True
             self._opaque += self.stream.hole.length
             self._go_dark()
             self.stream.cross_hole()

@@ -53,8 +53,14 @@ def test_logins(text: str, expected: list[object]) -> None:
         HELLO + "C: [40 lost]\nC: subject\nC: x LOGIN in text\nC: of a mail\nS: a OK\n",
         HELLO + "C: [40 lost]\nC: subject\nC: x LOGIN in text\nC: of a mail\nS: x OK\n",
         "S: + c3RhbGU=\nC: YQ==\nS: a OK\n",
+        "S: + go\nC: AUTH PLAIN AGEAYg==\nC: of a mail\nS: a OK\n",
     ],
-    ids=["a-message", "a-message-and-a-tag-of-its-own", "a-login"],
+    ids=[
+        "a-message",
+        "a-message-and-a-tag-of-its-own",
+        "a-login",
+        "a-message-that-sounds-like-another-protocol",
+    ],
 )
 @pytest.mark.parametrize("login", ["b LOGIN a b", "b AUTHENTICATE PLAIN AGEAYg=="])
 def test_a_capture_that_lacks_the_beginning_of(text: str, login: str) -> None:

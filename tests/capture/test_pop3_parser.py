@@ -104,6 +104,7 @@ FETCH = "S: +OK\nC: USER a\nS: +OK\nC: RETR 1\n"
         pytest.param(FETCH + "S: +OK\nS: a\nS: [9 lost]\nS: b\nS: .\nC: RETR 2\nS: +OK\nS: c\nS: .\n", 4242, [(b"a\r\n", False), (b"c\r\n", True)], id="hole"),
         pytest.param(FETCH + "S: [3 lost]\nS: x\nS: .\nC: RETR 2\nS: +OK\nS: y\nS: .\n", 4242, [(b"y\r\n", True)], id="lost-reply"),
         pytest.param(FETCH + "S: +OK\nS: a\nS: [9 lost]\nS: .\nC: RETR 2\nC: STLS\nS: +OK\nC: \x16\x03\x01\nS: \x16\x03\x03\n", 4242, [(b"a\r\n", False)], id="lost-reply-before-tls"),
+        pytest.param("C: [8 lost]\nC: RETR 1\nC: RETR 2\nS: +OK\nS: Subject: a\nS: .\nC: NOOP\nS: +OK\nC: STAT\nS: -ERR\n", 110, [(b"Subject: a\r\n", True)], id="lost-command-before-two"),
         pytest.param("C: RETR 1\nS: +OK\nS: Subject: late\nS: .\n", 4242, [(b"Subject: late\r\n", True)], id="begun-late"),
         pytest.param("S: +OK POP3\nS: +OK\nS: +OK\nS: Subject: x\nS:\nS: +OK\nS: .\nS: +OK\n", 4242, [(b"Subject: x\r\n\r\n+OK\r\n", True)], id="server-half"),
         pytest.param("S: +OK\nS: +OK\nS: 1 20\nS: .\nS: +OK\n", 110, [], id="server-half-listing"),
