@@ -136,8 +136,10 @@ class Connection:
 
     def hear(self, half: Half, peer: Half, segment: Segment, out: list[Heard]) -> None:
         """Take a segment in, and add to `out` what can be passed on."""
-        is_new = segment.flags & SYN and half.based and not half.next
-        if (is_new or half.rival is not None or peer.rival is not None) and self._rivals(half, peer, segment):
+        is_odd = (segment.flags & SYN and half.based and not half.next) or (
+            segment.flags & RST and not half.seen
+        )
+        if (is_odd or half.rival is not None or peer.rival is not None) and self._strays(half, peer, segment):
             return
         if not self._place(half, peer, segment):
             return
@@ -267,11 +269,15 @@ class Connection:
             half.acknowledge(sequence, packet, time_ns)  # the sender itself had sent up to there
         return True
 
-    def _rivals(self, half: Half, peer: Half, segment: Segment) -> bool:
+    def _strays(self, half: Half, peer: Half, segment: Segment) -> bool:
         """Return whether a segment is a second SYN-ACK; if it is not, it may show which of two counts.
 
-        A server that forgot its first one, or another behind the same address, sends it.
+        A server that forgot its first one, or another behind the same address, sends it. A reset is a stray
+        that answers a SYN and does not acknowledge it (RFC 9293, section 3.10.7.3).
         """
+        if segment.flags & RST and not half.seen:
+            behind = segment.acknowledgment - (peer.syn or 0) - 1 & MASK
+            return peer.opens and not (segment.flags & ACK and behind <= LARGEST_LOSS)
         if peer.rival is not None and segment.flags & ACK:
             peer.decide(segment.acknowledgment)
         if not segment.flags & SYN:

@@ -8,6 +8,7 @@ capture lacks its beginning, about once in a thousand sessions.
 from __future__ import annotations
 
 import random
+import re
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -164,9 +165,15 @@ def false(script: Script, told: Told) -> Iterator[object]:
         addresses = {leak.value.reveal() for leak in told.envelopes if leak.message == mail.number}
         if not any(fits(mail, letter, addresses) for letter in script.letters):
             yield mail
-    yield from (
-        note for note in told.notes if any(word in note for word in ("not of its mech", "not TLS", "Unknown"))
-    )
+    yield from filter(is_false, told.notes)
+
+
+def is_false(note: str) -> bool:
+    """Tell whether a note says what no script has, or a range of packets that ends before it begins."""
+    ranged = re.search(r"packet range (\d+)-(\d+)", note)
+    if ranged is not None and int(ranged[1]) > int(ranged[2]):
+        return True
+    return re.search("not of its mechanism|not TLS|Unknown protocol", note) is not None
 
 
 def fits(mail: Mail, letter: Letter, addresses: set[str]) -> bool:

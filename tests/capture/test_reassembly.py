@@ -438,6 +438,15 @@ def test_a_reset_that_answers_no_syn_of_this_connection_is_not_believed() -> Non
     assert story(wire.packets([syn, old, reset, syn, *rest])) == PLAIN
 
 
+@pytest.mark.parametrize("flags", [wire.RST, wire.RST | wire.ACK])
+def test_a_reset_that_does_not_acknowledge_the_syn_is_not_believed(flags: int) -> None:
+    syn, *rest = wire.pieces(TALK)
+    stray = syn._replace(side="S", sequence=123_456_789, acknowledgment=987_654_321, flags=flags)
+    assert story(wire.packets([syn, stray, *rest])) == PLAIN
+    refusal = stray._replace(sequence=0, acknowledgment=syn.sequence + 1, flags=wire.RST | wire.ACK)
+    assert story(wire.packets([syn, refusal])) == [("C", b"$"), ("S", b"$")]
+
+
 def test_a_reset_ends_both_directions() -> None:
     packets = wire.conversation(TALK[:4], fin=False)
     at = sum(len(text) for side, text in TALK[:4] if side == "C")
