@@ -33,14 +33,15 @@ class Talk:
         server_holes: number of holes in what the server says that were come to.
         kept: number of bytes of memory, about, that the parser itself takes for what is not complete.
         doubted: turn of the last reply that was doubted.
+        count_was_lost: whether the count of commands and replies was ever lost.
     """
 
     __slots__ = (
         "_lost_at",
         "_regained",
-        "_was_lost",
         "client",
         "client_holes",
+        "count_was_lost",
         "doubted",
         "events",
         "kept",
@@ -63,7 +64,7 @@ class Talk:
         self.kept = 0
         self.doubted: float = 0
         self._lost_at: float | None = None
-        self._was_lost = False
+        self.count_was_lost = False
         self._regained: Line | None = None
 
     def stream(self, direction: Direction) -> Stream:
@@ -81,15 +82,10 @@ class Talk:
         self.events, self.reached = [], []
         return events, reached
 
-    @property
-    def count_was_lost(self) -> bool:
-        """Whether the count of commands and replies was ever lost."""
-        return self._was_lost
-
     def lose_count(self, turn: float) -> None:
         """Say that commands sent before `turn` cannot be paired with replies any more."""
         self._lost_at = max(turn, self._lost_at or 0)
-        self._was_lost = True
+        self.count_was_lost = True
 
     def lose_count_in(self, block: Block) -> None:
         """Say that a body was read; one with a hole may have ended there, and more have been taken for it."""
@@ -146,7 +142,7 @@ class Talk:
         Returns:
             The last line that was dropped.
         """
-        if not self._was_lost or not self.regains(command):
+        if not self.count_was_lost or not self.regains(command):
             return b""
         return (yield from self._drop_replies(command.turn))
 
@@ -160,7 +156,7 @@ class Talk:
 
     def answer_now(self) -> Line | None:
         """Read the first line of the next reply if all of it is here, and the count was never lost."""
-        return None if self._was_lost else self.server.line_now()
+        return None if self.count_was_lost else self.server.line_now()
 
     def answer(self, command: Line) -> Reading[Line | None]:
         """Read the first line of the server's reply to `command`; None where it was not seen."""
@@ -179,7 +175,7 @@ class Talk:
 
     def is_unsure(self, command: Line) -> bool:
         """Return whether the count is lost still, or a command is the first one since."""
-        return self._was_lost and (self._lost_at is not None or self._regained is command)
+        return self.count_was_lost and (self._lost_at is not None or self._regained is command)
 
     def doubts(self, command: Line, reply: Line) -> Reading[bool]:
         """Tell whether a reply, read to its last line, may be that to a command that the capture lacks.
