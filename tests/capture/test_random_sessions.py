@@ -2,7 +2,7 @@
 
 Of a capture that lacks nothing all is told, exactly; of one that lacks packets nothing is told that is not so.
 The seeds are fixed: these run in seconds. With others, a mail whose text quotes logins can still tell one where the
-capture lacks its beginning, about once in a thousand sessions.
+capture lacks its beginning, in two or three sessions of a thousand.
 """
 
 from __future__ import annotations
