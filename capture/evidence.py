@@ -73,6 +73,11 @@ class ByteIndex:
         self._read = at
         return self._packets[at] if not self._turns else self._turns.get(self._starts[at], self._packets[at])
 
+    def end_of_chunk(self, offset: int) -> int:
+        """Return where the chunk ends that brought the byte there; beyond all offsets for the last one."""
+        at = bisect_right(self._starts, offset)
+        return self._starts[at] if at < len(self._starts) else 1 << 63
+
     def packet_at(self, offset: int) -> int:
         """Return the number of the packet that brought the byte there; 0 where that is not known."""
         at = bisect_right(self._starts, offset) - 1

@@ -63,9 +63,10 @@ class Holes:
         """Count a hole; `before` is the last packet heard before it."""
         if not self.count:
             self.first = before or gap.packet
+        self.first = min(self.first, gap.packet)  # the capture may have mixed up packets
+        self.last = max(self.last, before, gap.packet)
         self.count += 1
         self.bytes += gap.length
-        self.last = gap.packet
         self.time_ns = gap.time_ns
 
 

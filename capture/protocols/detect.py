@@ -139,6 +139,7 @@ _MARKS = MappingProxyType(
         ),
     }
 )
+_PREAUTH = re.compile(rb"\* PREAUTH\b", re.IGNORECASE)  # behind it a client need not log in
 # Commands that several protocols share, and an empty line from somebody at a keyboard: they tell nothing,
 # the next one does.
 _NEUTRAL = re.compile(rb"(NOOP|QUIT|RSET|HELP)( .*)?$|\s*$", re.IGNORECASE)
@@ -224,15 +225,14 @@ def _by_both(command: bytes, reply: bytes, port: int) -> Found | Nothing:
     for protocol, marks in _MARKS.items():
         if marks.opener.match(command) and marks.greeting.match(reply):
             return Found(protocol)
+    # The side that is no command, or no reply, was perhaps in the middle of a message: that may be any text.
+    hint = HINTS.get(port, Protocol.TLS)
+    if hint in _MARKS and _MARKS[hint].reply.match(reply):
+        return Found(hint, late=not _PREAUTH.match(reply))
     for protocol, marks in _MARKS.items():
         if marks.reply.match(reply) and _fits(marks, command):
-            return Found(protocol, late=True)
-    hint = HINTS.get(port)
-    if hint is None or hint not in _MARKS:
-        return Nothing()
-    # The side that is no command, or no reply, was perhaps in the middle of a message.
-    midway = hint is Protocol.SMTP and _MARKS[hint].reply.match(reply)
-    return Found(hint, late=True) if midway or _fits(_MARKS[hint], command) else Nothing()
+            return Found(protocol, late=not _PREAUTH.match(reply))
+    return Found(hint, late=True) if hint in _MARKS and _fits(_MARKS[hint], command) else Nothing()
 
 
 def _by_server(reply: bytes, port: int) -> Found | Nothing:

@@ -48,12 +48,13 @@ class Dialogue:
             stream had to have come for it.
     """
 
-    def __init__(self, server_port: int, *, late: bool = False) -> None:
+    def __init__(self, server_port: int, *, late: bool | None = None) -> None:
         """Start listening.
 
         Args:
             server_port: a hint only, for flows of which one half is missing.
-            late: whether the capture lacks the beginning, so that the server's first line may be any.
+            late: whether the capture lacks the beginning, so that the server's first line may be any; where
+                that is not known, the first lines tell.
         """
         self.protocol: Protocol | None = None
         self.client, self.server = ByteIndex(), ByteIndex()
@@ -135,6 +136,7 @@ class Dialogue:
                 other.abandon()
         if talk.client.hole is not None and not talk.client.ahead(1):
             talk.lose_count(talk.client.hole_turn)  # the capture began late, or lost the first command
+            talk.client_holes += 1
             talk.client.cross_hole()
         if talk.client.reached == 0 and not proxied.pass_over(talk.client):
             return
@@ -143,13 +145,14 @@ class Dialogue:
         if verdict is None:
             return
         if isinstance(verdict, Nothing):
-            holed = client.holed or server.holed  # then that is why
-            if self._talk.port in HINTS and self._first is not None and not holed:
+            lacks = self._late or client.holed or server.holed  # then that is why
+            if self._talk.port in HINTS and self._first is not None and not lacks:
                 self._talk.say(UnknownProtocol((self._first,)))
             self._finish()
             return
         self.protocol = verdict.protocol if verdict.protocol is not Protocol.HTTP else None
-        self._talk.started_late = verdict.late or self._late
+        lacks = self._late is None or client.holed or server.holed or talk.client_holes > 0
+        self._talk.started_late = bool(self._late) or (verdict.late and lacks)
         self.on_the_web = verdict.protocol is Protocol.HTTP
         self._parser = PARSERS[verdict.protocol](self._talk)
         self._step()

@@ -1,6 +1,7 @@
 """Listens to HTTP/1.1 for webmail (RFC 9112, framing; RFC 9110, semantics); all other HTTP yields nothing.
 
-A hole in a head, or anything that is not HTTP/1, ends the listening: what follows cannot be paired.
+A hole in a head or beyond the end of a content, or anything that is not HTTP/1, ends the listening: what
+follows cannot be paired. Where the capture lacks the beginning, answers are paired as `talk` says.
 Compressed content is not read.
 """
 
@@ -47,15 +48,24 @@ class _Head(NamedTuple):
 
 
 class _Content(NamedTuple):
-    """A content with its framing undone, as far as it was kept, and whether that is all of it."""
+    """A content with its framing undone, as far as it was kept.
+
+    Attributes:
+        heard: what was kept.
+        whole: whether that is all of it.
+        ends: whether it is known where it ended, so that what follows can be read.
+    """
 
     heard: Heard
     whole: bool
+    ends: bool
 
 
 def converse(talk: Talk) -> Reading[None]:
     """Listen to one connection, until it ends or has shown for long that it is no webmail."""
     session = _Session(talk)
+    if talk.started_late:
+        talk.lose_count(0)
     while session.dumb < _MOST_DUMB and (request := (yield from _head(talk.client, REQUEST))) is not None:
         if not (yield from session.exchange(request)):
             return
@@ -78,6 +88,10 @@ class _Session:
         method, target = request.first[1], request.first[2]
         sign = self._sign or webmail.signed(target, request.fields)
         form = yield from _content(self.talk.client, request.fields, closes=False)
+        if not form.ends:
+            return False
+        if self.talk.count_was_lost and self.talk.regains(request.line):
+            yield from self.talk.server.pass_over(request.line.turn)
         server, heard = self.talk.server, self.talk.server.offset
         answer = yield from self._answer()
         told = len(self.talk.events)
@@ -86,20 +100,23 @@ class _Session:
             login = None
         if answer is None:
             # Where the server says something else than HTTP, the client's words mean nothing either.
-            if login is not None and server.offset == heard and not server.ahead(1):
+            is_silent = server.offset == heard and not server.ahead(1)
+            if login is not None and is_silent:
                 self._login(request, login, accepted=None)
-            return False
+            return is_silent
         status = int(answer.first[1])
         if method == b"CONNECT" or status == _SWITCHING:
             return False
         page = yield from self._page(method, status, answer)
+        doubtful = yield from self.talk.doubts(request.line, answer.line)
         if login is not None:
-            self._login(request, login, accepted=_verdict(status, answer.fields, page.heard.data))
+            verdict = None if doubtful else _verdict(status, answer.fields, page.heard.data)
+            self._login(request, login, accepted=verdict)
         elif sign and status == _OK:
             self._message(answer, page)
         self._sign = self._sign or webmail.is_webmail_login_page(page.heard.data)
         self.dumb = 0 if sign or len(self.talk.events) > told else self.dumb + 1
-        return True
+        return page.ends
 
     def _answer(self) -> Reading[_Head | None]:
         """Read the final answer's head; the interim ones go by (RFC 9110, section 15.2)."""
@@ -112,7 +129,7 @@ class _Session:
     def _page(self, method: bytes, status: int, answer: _Head) -> Reading[_Content]:
         """Read the answer's content (RFC 9112, section 6.3)."""
         if method == b"HEAD" or status in _NO_CONTENT:
-            return _Content(Heard(b"", ()), whole=True)
+            return _Content(Heard(b"", ()), whole=True, ends=True)
         return (yield from _content(self.talk.server, answer.fields, closes=True))
 
     def _login(self, request: _Head, login: tuple[Heard, Heard], *, accepted: bool | None) -> None:
@@ -187,7 +204,7 @@ def _content(stream: Stream, fields: Mapping[bytes, bytes], *, closes: bool) -> 
         yield from content.octets(stream, int(length))
     elif closes:
         yield from content.rest(stream)
-    return _Content(Heard(bytes(content.data), tuple(content.spans)), content.whole)
+    return _Content(Heard(bytes(content.data), tuple(content.spans)), content.whole, content.ends)
 
 
 class _Kept:
@@ -196,7 +213,7 @@ class _Kept:
     def __init__(self) -> None:
         self.data = bytearray()
         self.spans: list[Span] = []
-        self.whole = True
+        self.whole = self.ends = True
 
     def octets(self, stream: Stream, count: int) -> Reading[None]:
         """Read that many octets, and keep them while there is room and nothing is missing."""
@@ -211,6 +228,7 @@ class _Kept:
             if stream.closed and not stream.pending:
                 break  # nothing more will come, however much was announced
         self.whole = self.whole and count <= 0
+        self.ends = self.ends and count >= 0  # else a hole reaches beyond the end
 
     def _keep(self, block: Block) -> None:
         self.data += block.data
@@ -226,9 +244,11 @@ class _Kept:
             if not size:
                 break
             yield from self.octets(stream, size)
+            if not self.ends:
+                return
             yield from stream.line()
         if line is None or not _CHUNK.match(line.text):
-            self.whole = False
+            self.whole = self.ends = False
             return
         for _ in range(_MOST_FIELDS):
             trailer = yield from stream.line()

@@ -371,6 +371,18 @@ class Stream:
                 yield from self.line()
         return turn
 
+    def pass_over(self, turn: float) -> Reading[None]:
+        """Drop what came up to a turn, holes included; what follows is read from its first byte on."""
+        while True:
+            if (yield from self.peek(1)):
+                if self.index.turn_at(self._offset) > turn:
+                    return
+                self.take(min(len(self._data), self.index.end_of_chunk(self._offset) - self._offset))
+            elif self.hole_turn > turn:
+                return
+            else:
+                self.cross_hole()
+
     def drain(self) -> bytes:
         """Read all that is there, for a parser that says itself how far it needed the stream."""
         self._until(0)

@@ -27,6 +27,7 @@ _LISTING = frozenset(
     {(b"CAPA", False), (b"LIST", False), (b"UIDL", False), (b"LANG", False), (b"AUTH", False)}
 )
 
+_MESSAGE = (b"RETR", b"TOP ")
 _LONG = frozenset({b"RETR", b"TOP", *(verb for verb, _ in _LISTING)})
 
 
@@ -76,7 +77,7 @@ class _Session:
             yield from sasl.exchange(self.talk, Protocol.POP3, begun, self._sasl_answer)
             return False
         reply = self.talk.answer_now() or (yield from self.talk.answer(line))
-        if reply is not None and verb in _LONG:
+        if reply is not None and verb in _LONG and reply.text[:3] == b"+OK":
             reply = yield from self._before_lines(line, reply)
         elif reply is not None and (yield from self.talk.doubts(line, reply)):
             reply = None
@@ -93,16 +94,26 @@ class _Session:
             yield from self._message(reply, whole=verb == b"RETR")
         elif reply is not None and accepted and (verb, bool(argument.strip())) in _LISTING:
             self.talk.lose_count_in((yield from self.talk.server.body(strict=reply.strict)))
-        return verb == b"STLS" and accepted is not False and (accepted or (yield from tls.begins(self.talk)))
+        return verb == b"STLS" and (yield from tls.follows(self.talk, accepted=accepted))
 
-    def _before_lines(self, line: Line, reply: Line) -> Reading[Line]:
-        """Return the reply behind which lines follow: behind a hole, there may be others before it."""
+    def _before_lines(self, line: Line, reply: Line) -> Reading[Line | None]:
+        """Return the reply behind which lines follow: behind a hole, there may be others before it.
+
+        The client may have gone on without waiting, and another command be answered: then a message tells.
+        """
+        if not self.talk.count_was_lost:
+            return reply
         while self.talk.is_first(line) and _verdict(reply):
             ahead = yield from self.talk.server.peek_line()
             if ahead is None or not _REPLY.match(ahead[0]):
                 break
             reply = (yield from self.talk.server.line()) or reply
-        return reply
+        until = yield from self.talk.client.next_turn()
+        is_message = line.text[:4].upper() not in _MESSAGE or (yield from self._message_follows())
+        if is_message or reply.turn < until:
+            return reply
+        self.talk.lose_count(until)
+        return None
 
     def settle_user(self) -> None:
         """Say that a user was named whose PASS never came."""
@@ -123,9 +134,13 @@ class _Session:
     def server_alone(self) -> Reading[None]:
         """Find messages in the rest of the server's half, when the client's has ended or is missing."""
         while (line := (yield from self.talk.reply_unasked())) is not None:
-            ahead = yield from self.talk.server.peek_line()
-            if line.text.startswith(b"+OK") and ahead is not None and _HEADER.match(ahead[0]):
+            if line.text.startswith(b"+OK") and (yield from self._message_follows()):
                 yield from self._message(line, whole=True)
+
+    def _message_follows(self) -> Reading[bool]:
+        """Tell whether the server's next line is a header's."""
+        ahead = yield from self.talk.server.peek_line()
+        return ahead is not None and _HEADER.match(ahead[0]) is not None
 
     def _login(self, mechanism: str, line: Line, *, accepted: bool | None, **heard: Heard | None) -> None:
         spans = (line.part(0, 4),)

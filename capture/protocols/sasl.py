@@ -103,10 +103,14 @@ def exchange(
     responses: list[Heard] = []
     broken = initial is not None and not _add(responses, initial)
     while (step := (yield from answer(line))).more is not None or not step.seen:
+        if step.more is None and len(responses) >= reader.steps:
+            break
+        is_doubtful = step.more is None or talk.count_was_lost
+        if is_doubtful and not _is_base64((yield from talk.client.peek_line())):
+            step = UNSEEN  # what looked like a challenge was for another command
+            break
         if step.more is not None:
             _add(challenges, step.more)
-        elif len(responses) >= reader.steps or not _is_base64((yield from talk.client.peek_line())):
-            break
         reply = yield from talk.client.line()
         if reply is None:
             break
@@ -216,7 +220,7 @@ def _digest_md5(heard: Exchange) -> dict[str, Heard] | None:
     return _fields(
         username=Heard(found[b"username"], message.spans),
         digest=message,
-        challenge=next((each for each in heard.challenges if each.data), None),
+        challenge=next((each for each in heard.challenges if b"nonce=" in each.data.lower()), None),
         authzid=Heard(found.get(b"authzid", b""), message.spans),
     )
 

@@ -10,7 +10,7 @@ from mailtap.capture.events import Address, Heard, Malformed, MessageSeen
 from mailtap.capture.language import N_
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import sasl, tls
-from mailtap.capture.protocols.lines import MESSAGE_LIMIT, Block, Line, Reading
+from mailtap.capture.protocols.lines import MESSAGE_LIMIT, NEVER, Block, Line, Reading
 
 if TYPE_CHECKING:
     from mailtap.capture.protocols.talk import Talk
@@ -24,6 +24,7 @@ _AFTER_DATA = re.compile(rb"(MAIL FROM:|RCPT TO:|EHLO |HELO |(RSET|QUIT|NOOP|DAT
 # A name before it is wrong, and dropped, too.
 _PATH = re.compile(rb'[^:]*:(?:[^<>@]*<(?:@[^:>]*:)?((?:"(?:\\.|[^"\\])*"|[^>"])*)>|\s*([^\s<>]+))')
 _CHUNK = re.compile(rb"BDAT\s+(\d{1,12})(\s+LAST)?\s*\Z", re.IGNORECASE)
+_NEW_TRANSACTION = len(b"RSET\r\nMAIL FROM:<>\r\n")  # no other takes less
 _SPAN, _ADDRESS = 128, 640  # bytes of memory, about, that one takes
 _GO_ON = b"354"
 _ACCEPTED = {b"2": True, b"4": False, b"5": False}
@@ -57,10 +58,12 @@ class _Transaction:
 
     Attributes:
         holes: how many holes the client's half had when the transaction began.
-        lacks: whether a chunk may be missing before the first that was seen.
+        unread: how many of the client's bytes since were in holes, or beside them.
+        lacks: whether it began in a hole, or before the capture: chunks may be missing before the first.
     """
 
     holes: int = 0
+    unread: int = 0
     sender: Address | None = None
     recipients: list[Address] = field(default_factory=list)
     content: bytearray = field(default_factory=bytearray)
@@ -106,6 +109,7 @@ def converse(talk: Talk) -> Reading[None]:
     while (line := talk.command_now() or (yield from talk.command(Protocol.SMTP, _COMMAND))) is not None:
         if (yield from session.command(line)):
             break
+        session.read = talk.client.offset
     session.settle()
     if line is not None or (yield from tls.begins(talk)):
         yield from tls.watch(talk, Protocol.SMTP)
@@ -116,8 +120,9 @@ class _Session:
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
-        self.mail = _Transaction(0)
+        self.mail = _Transaction(lacks=talk.started_late)
         self.lmtp = False
+        self.read = 0  # how far the client's half was understood
 
     def start_late(self) -> Reading[None]:
         """Begin in the middle: what comes before the first reply and is no command is a message's tail."""
@@ -133,10 +138,14 @@ class _Session:
     def command(self, line: Line) -> Reading[bool]:
         """Listen to one command and its reply; return whether TLS begins."""
         verb = line.text[:4].upper()
+        if self.talk.client_holes > self.mail.holes:
+            self._cross(line)
         if verb == b"BDAT":  # behind it comes a message, and only then the server's next word
             yield from self._chunk(line)
         elif (yield from self.talk.catch_up(line))[:3] == _GO_ON:
             yield from self._lost_message(line)
+        elif self.talk.is_first(line) and not _COMMAND.match(line.text):
+            yield from self._text(line)
         elif verb == b"AUTH":
             yield from self._auth(line)
         elif verb == b"DATA":
@@ -144,14 +153,23 @@ class _Session:
         else:
             reply = yield from self.answer(line)
             accepted = reply.accepted if reply else None
-            if verb in (b"MAIL", b"RCPT"):
+            if verb in (b"MAIL", b"RCPT") and (reply or not self._may_be_text()):
                 self._address(verb, line, accepted=accepted)
             elif verb in (b"RSET", b"EHLO", b"HELO", b"LHLO") and accepted is not False:
                 self.settle()
                 self.lmtp = verb == b"LHLO" or (self.lmtp and verb == b"RSET")
-            elif line.text[:8].upper() == b"STARTTLS" and accepted is not False:
-                return accepted is True or (yield from tls.begins(self.talk))
+            elif line.text[:8].upper() == b"STARTTLS":
+                return (yield from tls.follows(self.talk, accepted=accepted))
         return False
+
+    def _cross(self, line: Line) -> None:
+        """Go on behind a hole: in it another transaction may have begun, or a chunk been sent."""
+        self.mail.unread += line.span.start - self.read
+        if self.mail.unread > _NEW_TRANSACTION:
+            self.settle()
+        self.mail.holes = self.talk.client_holes
+        self.mail.lacks = True
+        self.mail.whole = not self.mail.spans  # what came before the hole is kept, not what follows
 
     def settle(self) -> None:
         """Say what was sent of a transaction that never came to its message, and begin a new one."""
@@ -167,8 +185,7 @@ class _Session:
         """Read the server's reply to a command; None where it was not seen whole, or may be another's."""
         line = self.talk.answer_now() or (yield from self.talk.answer(command))
         reply = (yield from self.reply(line)) if line is None or line.text[3:4] == b"-" else Reply(line)
-        # Only DATA is told to go on; and where a client sends a message, the server's next word may be far.
-        if reply is None or reply.code == _GO_ON or command.text[:4].upper() == b"BDAT":
+        if reply is None or reply.code == _GO_ON:  # only DATA is told to go on
             return reply
         return None if (yield from self.talk.doubts(command, reply.line)) else reply
 
@@ -187,14 +204,42 @@ class _Session:
         if verb == b"RCPT":
             self.mail.recipients.append(address)
             self.talk.kept = self.mail.kept
-        elif self.mail.sender is not None and accepted is False:
+        elif self.mail.sender is not None and accepted is False and not self.mail.lacks:
             # A nested MAIL that was refused: the transaction in progress stands (RFC 5321, section 4.1.4).
             self.talk.say(_Transaction(sender=address).event())
         else:
             self.settle()
             self.mail.sender = address
 
+    def _may_be_text(self) -> bool:
+        """Tell whether a command that nothing answered may be a line of a message that the capture lacks."""
+        talk = self.talk
+        return (talk.started_late or talk.client_holes > 0) and talk.count_was_lost and talk.server.offset > 0
+
+    def _is_text(self, line: Line) -> Reading[bool]:
+        """Tell whether a command for whose reply a client must wait is a line of a message: it went on."""
+        if not (self._may_be_text() and self.talk.is_unsure(line)):
+            return False
+        until = yield from self.talk.client.next_turn()
+        another = yield from self.talk.server.next_turn()
+        return until < another < NEVER
+
+    def _text(self, line: Line) -> Reading[None]:
+        """Pass over the rest of a message whose beginning the capture lacks: to its end, or to the reply."""
+        until = self.talk.doubted  # a line of it that looks like a command may have got the reply
+        if until <= line.turn and (until := (yield from self.talk.server.next_turn())) == NEVER:
+            return
+        self.talk.lose_count(until)
+        last: Line | None = line
+        while last is not None and last.text != b".":
+            ahead = yield from self.talk.client.peek_line()
+            if ahead is None or ahead[1] >= until:
+                return
+            last = yield from self.talk.client.line()
+
     def _data(self, line: Line) -> Reading[None]:
+        if (yield from self._is_text(line)):
+            return
         reply = yield from self.answer(line)
         if reply is not None and reply.code != _GO_ON:
             return
@@ -204,6 +249,7 @@ class _Session:
                 return
         block = yield from self.talk.client.body(strict=line.strict)
         self.talk.lose_count_in(block)
+        self.mail.lacks = False
         self.mail.whole, self.mail.limited = block.whole, block.limited
         yield from self._finish(line, Heard(block.data, block.spans))
 
@@ -217,12 +263,11 @@ class _Session:
     def _chunk(self, line: Line) -> Reading[None]:
         found = _CHUNK.match(line.text)
         if found is None:
-            self.talk.say(Malformed(Protocol.SMTP, (line.part(0),), BAD_CHUNK))
+            if not self._may_be_text():
+                self.talk.say(Malformed(Protocol.SMTP, (line.part(0),), BAD_CHUNK))
             yield from self.answer(line)
             return
         self.mail.add((yield from self.talk.client.octets(int(found[1]))))
-        if self.talk.client_holes > self.mail.holes or (self.talk.started_late and self.mail.sender is None):
-            self.mail.lacks = True
         self.talk.kept = self.mail.kept
         if found[2]:
             yield from self._finish(line, Heard(bytes(self.mail.content), tuple(self.mail.spans)))
@@ -243,7 +288,7 @@ class _Session:
         begun = sasl.opening(line, 1)
         if begun is None:
             yield from self.answer(line)
-        else:
+        elif not (yield from self._is_text(line)):
             yield from sasl.exchange(self.talk, Protocol.SMTP, begun, self._sasl_answer)
 
     def _sasl_answer(self, line: Line) -> Reading[sasl.Answer]:

@@ -32,14 +32,17 @@ class Talk:
         client_holes: number of holes in what the client says that were come to.
         server_holes: number of holes in what the server says that were come to.
         kept: number of bytes of memory, about, that the parser itself takes for what is not complete.
+        doubted: turn of the last reply that was doubted.
+        count_was_lost: whether the count of commands and replies was ever lost.
     """
 
     __slots__ = (
         "_lost_at",
         "_regained",
-        "_was_lost",
         "client",
         "client_holes",
+        "count_was_lost",
+        "doubted",
         "events",
         "kept",
         "port",
@@ -59,8 +62,9 @@ class Talk:
         self.client_holes = 0
         self.server_holes = 0
         self.kept = 0
+        self.doubted: float = 0
         self._lost_at: float | None = None
-        self._was_lost = False
+        self.count_was_lost = False
         self._regained: Line | None = None
 
     def stream(self, direction: Direction) -> Stream:
@@ -81,7 +85,7 @@ class Talk:
     def lose_count(self, turn: float) -> None:
         """Say that commands sent before `turn` cannot be paired with replies any more."""
         self._lost_at = max(turn, self._lost_at or 0)
-        self._was_lost = True
+        self.count_was_lost = True
 
     def lose_count_in(self, block: Block) -> None:
         """Say that a body was read; one with a hole may have ended there, and more have been taken for it."""
@@ -138,15 +142,21 @@ class Talk:
         Returns:
             The last line that was dropped.
         """
-        if not self._was_lost or (self._lost_at is not None and command.turn < self._lost_at):
+        if not self.count_was_lost or not self.regains(command):
             return b""
-        if self._lost_at is not None:
-            self._lost_at, self._regained = None, command
         return (yield from self._drop_replies(command.turn))
+
+    def regains(self, command: Line) -> bool:
+        """Tell whether a command may be paired with what came after it, now that the count was lost."""
+        if self._lost_at is not None:
+            if command.turn < self._lost_at:
+                return False
+            self._lost_at, self._regained = None, command
+        return True
 
     def answer_now(self) -> Line | None:
         """Read the first line of the next reply if all of it is here, and the count was never lost."""
-        return None if self._was_lost else self.server.line_now()
+        return None if self.count_was_lost else self.server.line_now()
 
     def answer(self, command: Line) -> Reading[Line | None]:
         """Read the first line of the server's reply to `command`; None where it was not seen."""
@@ -163,6 +173,10 @@ class Talk:
         """Return whether a command is the first one since the count was lost."""
         return self._regained is command
 
+    def is_unsure(self, command: Line) -> bool:
+        """Return whether the count is lost still, or a command is the first one since."""
+        return self.count_was_lost and (self._lost_at is not None or self._regained is command)
+
     def doubts(self, command: Line, reply: Line) -> Reading[bool]:
         """Tell whether a reply, read to its last line, may be that to a command that the capture lacks.
 
@@ -178,6 +192,7 @@ class Talk:
             return False
         if until != NEVER:
             self.lose_count(until)
+        self.doubted = reply.turn
         return True
 
     def _drop_replies(self, turn: float) -> Reading[bytes]:

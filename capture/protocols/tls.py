@@ -26,6 +26,7 @@ CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11  # RFC 8446, section 4
 _SERVER_NAME, _SUPPORTED_VERSIONS = 0, 43  # extensions, RFC 6066, section 3; RFC 8446, section 4.2.1
 _RECORD_LIMIT = 18_432 + 5  # RFC 5246, section 6.2.3, with the header
 _HEADER, _MESSAGE_HEADER, _MAJOR = 5, 4, 3
+_RECORD_BEGIN = 3  # bytes by which a record is known
 _HANDSHAKE_LIMIT = 262_144
 _PLACE = 128  # bytes of memory, about, that the place of a record takes
 
@@ -43,6 +44,19 @@ def converse(talk: Talk) -> Reading[None]:
 def begins(talk: Talk) -> Reading[bool]:
     """Tell whether the client's next bytes are a TLS handshake."""
     return TLS_RECORD.match((yield from talk.client.peek(3))) is not None
+
+
+def follows(talk: Talk, *, accepted: bool | None) -> Reading[bool]:
+    """Tell whether TLS begins behind a command that asked for it.
+
+    Where replies were lost, the one taken for its own may be another's: then what the client says tells.
+    """
+    if accepted is not None and not talk.count_was_lost:
+        return accepted
+    if accepted is False:
+        return False
+    ahead = yield from talk.client.peek(_RECORD_BEGIN)
+    return TLS_RECORD.match(ahead) is not None or (accepted is True and len(ahead) < _RECORD_BEGIN)
 
 
 def watch(talk: Talk, protocol: Protocol) -> Reading[None]:
@@ -65,7 +79,8 @@ def watch(talk: Talk, protocol: Protocol) -> Reading[None]:
     if first is None:
         return
     if not (client.is_tls or server.is_tls):
-        talk.say(Malformed(protocol, (first,), NOT_TLS))
+        if not (talk.started_late or talk.count_was_lost or client.lacks or server.lacks):
+            talk.say(Malformed(protocol, (first,), NOT_TLS))
         return
     talk.say(
         TlsSeen(
@@ -88,6 +103,7 @@ class _Half:
         self.stream = stream
         self.first: Span | None = None
         self.is_tls = False
+        self.lacks = False  # whether there was a hole
         self.version = ""
         self.names: tuple[str, ...] = ()
         self.certificate: tuple[Span, ...] = ()
@@ -122,6 +138,7 @@ class _Half:
                 self._opaque += len(data)
             if self.stream.hole is None:
                 return
+            self.lacks = True
             self._opaque += self.stream.hole.length
             self._go_dark()
             self.stream.cross_hole()

@@ -47,11 +47,13 @@ PATIENCE_NS = 1_000_000_000
 _MAIL_PORTS = frozenset((25, 110, 143, 465, 587, 993, 995))
 _MOST_BUFFERED = 1 << 20
 _MOST_EARLY = 2048
-_START_PATIENCE = 12  # segments to wait for a SYN that the capture may have mixed up
+_START_PATIENCE = 12  # segments to wait at least for a SYN that the capture may have mixed up
 _CONFLICT = N_("Packet {packet} repeats bytes with another content; the first copy counts.")
 _FULL = N_("By packet {packet} too much had come out of order to wait any longer for what was missing.")
 _STEP = 2.0**-16  # between turns behind the same packet
-_PATIENCE = 64  # segments to wait for bytes that the other side is known to have
+_PATIENCE = 64  # segments to wait at least for bytes that the other side is known to have
+_DISORDER_NS = 50_000_000  # for how long a tap may mix up packets, and
+_DISORDER = 1 << 16  # how many bytes may wait for that, so that fast connections do not wait for long
 
 
 class Connection:
@@ -134,12 +136,17 @@ class Connection:
 
     def hear(self, half: Half, peer: Half, segment: Segment, out: list[Heard]) -> None:
         """Take a segment in, and add to `out` what can be passed on."""
+        is_odd = (segment.flags & SYN and half.based and not half.next) or (
+            segment.flags & RST and not half.seen
+        )
+        if (is_odd or half.rival is not None or peer.rival is not None) and self._strays(half, peer, segment):
+            return
         if not self._place(half, peer, segment):
             return
         if not self.settled:
             self._waited += 1
-            late = self._waited >= _START_PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS
-            if self.opened or late or segment.flags & RST or (half.end is not None and peer.end is not None):
+            is_over = segment.flags & RST or (half.end is not None and peer.end is not None)
+            if self.opened or is_over or self._waits_in_vain(segment, _START_PATIENCE):
                 self.settle()
         if self.settled:
             before = len(out)
@@ -234,10 +241,11 @@ class Connection:
         offset = half.offset(sequence) if half.seen else half.begin(sequence)
         if flags & SYN and half.syn is None and half.stale(offset):
             half.restart()
+            peer.acked, peer.shown = min(peer.acked, 0), []
             offset = half.begin(sequence)
         ahead = offset - half.next
         if flags & RST:
-            foreign = abs(ahead) > LARGEST_LOSS or (half.based and offset < max(half.next, half.acked))
+            foreign = _resets_another(half, peer, offset)
         else:
             foreign = abs(ahead) > LARGEST_JUMP or (
                 half.syn is not None and offset + len(payload) + cut < half.first and not flags & SYN
@@ -261,6 +269,24 @@ class Connection:
             half.acknowledge(sequence, packet, time_ns)  # the sender itself had sent up to there
         return True
 
+    def _strays(self, half: Half, peer: Half, segment: Segment) -> bool:
+        """Return whether a segment is a second SYN-ACK; if it is not, it may show which of two counts.
+
+        A server that forgot its first one, or another behind the same address, sends it. A reset is a stray
+        that answers a SYN and does not acknowledge it (RFC 9293, section 3.10.7.3).
+        """
+        if segment.flags & RST and not half.seen:
+            behind = segment.acknowledgment - (peer.syn or 0) - 1 & MASK
+            return peer.opens and not (segment.flags & ACK and behind <= LARGEST_LOSS)
+        if peer.rival is not None and segment.flags & ACK:
+            peer.decide(segment.acknowledgment)
+        if not segment.flags & SYN:
+            half.decide(segment.sequence)
+        elif half.syn not in (None, segment.sequence):
+            half.rival, self.calm = segment.sequence, False
+            return True
+        return False
+
     def _wait(self, half: Half, segment: Segment, out: list[Heard]) -> None:
         """Keep account of what waits, and give up where it has been too long or too much."""
         first, second = self.halves
@@ -269,10 +295,20 @@ class Connection:
             if not self._waited:
                 self.since_ns = segment.time_ns
             self._waited += 1
-            if self._waited > _PATIENCE or segment.time_ns - self.since_ns > PATIENCE_NS:
+            if self._waits_in_vain(segment, _PATIENCE + 1):
                 self.lose_patience(out)
         if half.buffered > _MOST_BUFFERED or len(half.early) > _MOST_EARLY:
             self.overflow(segment, out)
+
+    def _waits_in_vain(self, segment: Segment, least: int) -> bool:
+        """Return whether what is missing was waited for long enough.
+
+        So many small segments may be on their way at once that their number alone does not tell.
+        """
+        waited_ns = segment.time_ns - self.since_ns
+        if self._waited < least:
+            return waited_ns > PATIENCE_NS
+        return waited_ns > _DISORDER_NS or self.buffered > _DISORDER
 
     def _rest(self) -> None:
         """Note whether anything waits, or may be ready as soon as anything comes."""
@@ -287,6 +323,18 @@ class Connection:
             packets = (segment.packet,)
             values = (("packet", segment.packet),)
             self.notes.append(Note(text=text, values=values, packets=packets, time_ns=segment.time_ns))
+
+
+def _resets_another(half: Half, peer: Half, offset: int) -> bool:
+    """Return whether a reset is of another connection than the one that a half shows.
+
+    A client whose SYN was not answered yet resets what an old, half-open connection's other end
+    acknowledges (RFC 9293, section 3.5.1).
+    """
+    if abs(offset - half.next) > LARGEST_LOSS or (half.based and offset < max(half.next, half.acked)):
+        return True
+    has_said = half.next > 0 or half.early or (half.acked > 0 and peer.syn is not None)
+    return offset != 0 and half.opens and not has_said
 
 
 def _client(ends: tuple[Endpoint, Endpoint], halves: tuple[Half, Half]) -> int:

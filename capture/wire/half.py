@@ -62,6 +62,7 @@ class Half:
         seen: whether any packet of this direction was seen.
         syn: the SYN's sequence number, where it was seen.
         opens: whether that SYN opened the connection, rather than answered (SYN-ACK).
+        rival: sequence number of another SYN-ACK, until it is known which of the two the other side took.
         sequence: sequence number of the next byte in order.
         next: offset of that byte.
         told: before any packet of this direction was seen: where the next byte is, as the other side told it.
@@ -97,6 +98,7 @@ class Half:
         "next",
         "opens",
         "recent",
+        "rival",
         "seen",
         "sequence",
         "shown",
@@ -111,6 +113,7 @@ class Half:
         self.seen = False
         self.syn: int | None = None
         self.opens = False
+        self.rival: int | None = None
         self.told: int | None = None
         self.sequence = 0
         self.next = 0
@@ -157,6 +160,15 @@ class Half:
         self.acked = 0 if self.based else -LARGEST_JUMP
         self.end = self.end_needs = None
         self.shown.clear()
+
+    def decide(self, sequence: int) -> None:
+        """Know from a sequence number that was sent or acknowledged which of two SYN-ACKs counts."""
+        if self.rival is not None and (sequence - self.rival - 1 & MASK) < (sequence - self.sequence & MASK):
+            self.forget()
+            self.syn, self.sequence = self.rival, self.rival + 1 & MASK
+            self.acked = 0
+            self.shown.clear()
+        self.rival = None
 
     def acknowledge(self, sequence: int, packet: int, time_ns: int) -> bool:
         """Know from a packet that everything before a sequence number was sent, and received.
@@ -217,6 +229,7 @@ class Half:
             or self.acked > self.next
             or (self.end is not None and not self.ended)
             or self.supposed is not None
+            or self.rival is not None
         )
 
     def ready(self) -> bool:

@@ -101,6 +101,27 @@ def test_webmail_is_known_by_a_sign(turns: list[tuple[Direction, bytes]], verdic
         assert logins(*alone) == [(username, b"tanstaaf", None)], "the server's half is missing"
 
 
+ENTER = b"HTTP/1.1 302 x\r\nLocation: /mail\r\nSet-Cookie: a\r\nContent-Length: 0\r\n\r\n"
+LOGIN = (C, post(b"_user=mrose&_pass=tanstaaf"))
+
+
+@pytest.mark.parametrize(
+    ("turns", "verdict"),
+    [
+        pytest.param([(C, 40), (S, ENTER), LOGIN, (S, TOLD)], False, id="an-answer-before-it"),
+        pytest.param([(C, 40), (S, b"of a page"), LOGIN, (S, ENTER)], True, id="the-end-of-a-page-before-it"),
+        pytest.param([(C, 40), LOGIN, (C, get()), (S, ENTER), (S, TOLD)], None, id="it-did-not-wait"),
+        pytest.param([(C, 40), LOGIN, (S, ENTER), (S, TOLD), (C, get())], None, id="two-answers"),
+        pytest.param([(C, get()), (S, page(b"x" * 9)[:-4]), (S, 99), LOGIN, (S, ENTER)], "unheard", id="a-hole-beyond-a-page"),
+        pytest.param([(C, get()), LOGIN], None, id="the-server-is-missing"),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_that_of_its_own_answer(
+    turns: list[tuple[Direction, bytes | int]], verdict: bool | str | None
+) -> None:
+    assert logins(*turns) == ([] if verdict == "unheard" else [(b"mrose", b"tanstaaf", verdict)])
+
+
 def messages(*turns: tuple[Direction, bytes | int]) -> list[tuple[bytes, bool]]:
     return [
         (each.content.data, each.whole)

@@ -37,11 +37,34 @@ def logins(text: str, port: int = 4242) -> list[tuple[bytes | None, bytes | None
         pytest.param("C: a LOGIN u p\nC: b SELECT INBOX\n", [(b"u", b"p", None)], id="client-half"),
         pytest.param("C: a LOGIN {1}\nC: u {1}\nC: p\nC: b SELECT INBOX\n", [(b"u", b"p", None)], id="client-half-literals"),
         pytest.param("C: a SELECT INBOX\nS: * 1 EXISTS\nS: a OK\nC: b LOGIN u p\nS: b BAD\n", [(b"u", b"p", False)], id="begun-late"),
+        pytest.param(HELLO + "C: a AUTHENTICATE PLAIN AGEAYg==\nS: [9 lost]\nC: b APPEND x {3}\nS: + go\nC: x\nC:\nS: b OK\n", [(b"a", b"b", None)], id="lost-verdict-before-another-invitation"),
+        pytest.param(HELLO + "C: a AUTHENTICATE LOGIN\nS: + x\nC: YQ==\nS: + x\nC: Yg==\nS: [9 lost]\nC: b IDLE\nS: + go\nC: DONE\nS: b OK\n", [(b"a", b"b", None)], id="lost-verdict-before-idle"),
+        pytest.param(HELLO + "C: a APPEND x {20}\nS: [7 lost]\nC: x LOGIN in text\nC:\nC:\nS: a OK\nC: b LOGIN u p\nS: b OK\n", [(b"u", b"p", True)], id="lost-invitation-to-a-message"),
         pytest.param(HELLO + "C: a IDLE\nS: a BAD\nC: b LOGIN u p\nS: b OK\n", [(b"u", b"p", True)], id="idle-refused"),
     ],
 )  # fmt: skip
 def test_logins(text: str, expected: list[object]) -> None:
     assert logins(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HELLO + "C: [40 lost]\nC: subject\nC: x LOGIN in text\nC: of a mail\nS: a OK\n",
+        HELLO + "C: [40 lost]\nC: subject\nC: x LOGIN in text\nC: of a mail\nS: x OK\n",
+        "S: + c3RhbGU=\nC: YQ==\nS: a OK\n",
+        "S: + go\nC: AUTH PLAIN AGEAYg==\nC: of a mail\nS: a OK\n",
+    ],
+    ids=[
+        "a-message",
+        "a-message-and-a-tag-of-its-own",
+        "a-login",
+        "a-message-that-sounds-like-another-protocol",
+    ],
+)
+@pytest.mark.parametrize("login", ["b LOGIN a b", "b AUTHENTICATE PLAIN AGEAYg=="])
+def test_a_capture_that_lacks_the_beginning_of(text: str, login: str) -> None:
+    assert logins(f"{text}C: {login}\nS: b OK\n", 143) == [(b"a", b"b", True)]
 
 
 def messages(text: str) -> list[tuple[bytes, bool]]:

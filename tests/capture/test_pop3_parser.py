@@ -5,9 +5,11 @@ from __future__ import annotations
 import dialogue
 import hearing
 import pytest
+import wire
 
-from mailtap.capture.events import LoginSeen, MessageSeen
+from mailtap.capture.events import LoginSeen, MessageSeen, TlsSeen
 from mailtap.capture.model import Direction, Leak, Protocol
+from mailtap.capture.pipeline import listen
 from mailtap.capture.protocols import Dialogue
 from mailtap.capture.protocols.lines import LINE_LIMIT
 
@@ -101,6 +103,8 @@ FETCH = "S: +OK\nC: USER a\nS: +OK\nC: RETR 1\n"
         pytest.param(FETCH + "S: +OK\nS: begun\n", 4242, [(b"begun\r\n", False)], id="cut"),
         pytest.param(FETCH + "S: +OK\nS: a\nS: [9 lost]\nS: b\nS: .\nC: RETR 2\nS: +OK\nS: c\nS: .\n", 4242, [(b"a\r\n", False), (b"c\r\n", True)], id="hole"),
         pytest.param(FETCH + "S: [3 lost]\nS: x\nS: .\nC: RETR 2\nS: +OK\nS: y\nS: .\n", 4242, [(b"y\r\n", True)], id="lost-reply"),
+        pytest.param(FETCH + "S: +OK\nS: a\nS: [9 lost]\nS: .\nC: RETR 2\nC: STLS\nS: +OK\nC: \x16\x03\x01\nS: \x16\x03\x03\n", 4242, [(b"a\r\n", False)], id="lost-reply-before-tls"),
+        pytest.param("C: [8 lost]\nC: RETR 1\nC: RETR 2\nS: +OK\nS: Subject: a\nS: .\nC: NOOP\nS: +OK\nC: STAT\nS: -ERR\n", 110, [(b"Subject: a\r\n", True)], id="lost-command-before-two"),
         pytest.param("C: RETR 1\nS: +OK\nS: Subject: late\nS: .\n", 4242, [(b"Subject: late\r\n", True)], id="begun-late"),
         pytest.param("S: +OK POP3\nS: +OK\nS: +OK\nS: Subject: x\nS:\nS: +OK\nS: .\nS: +OK\n", 4242, [(b"Subject: x\r\n\r\n+OK\r\n", True)], id="server-half"),
         pytest.param("S: +OK\nS: +OK\nS: 1 20\nS: .\nS: +OK\n", 110, [], id="server-half-listing"),
@@ -123,6 +127,27 @@ def test_the_challenge_is_the_message_id(greeting: str, challenge: bytes) -> Non
     assert isinstance(event, LoginSeen)
     assert event.challenge is not None
     assert event.challenge.data == challenge
+
+
+def test_a_capture_that_lacks_nothing_did_not_begin_late_whatever_the_client_says_first() -> None:
+    digest = "c4c9334bac560ecc979e58001b3e22fb"
+    text = f"S: +OK <1.2@x>\nC: STAT\nS: -ERR\nC: APOP a {digest}\nS: +OK\n"
+    turns = [("C" if side is C else "S", data) for side, data in dialogue.turns(text)]
+    assert [each.challenge for each in listen(wire.conversation(turns)) if isinstance(each, Leak)] == [
+        None,
+        "<1.2@x>",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "server"),
+    [(b"QUIT\r\n", b"+OK\r\n"), (b"\x16\x03\x01\x00\x01\x01", b"\x16\x03\x03\x00\x01\x02")],
+    ids=["no", "yes"],
+)
+def test_where_replies_were_lost_the_client_tells_whether_tls_began(answer: bytes, server: bytes) -> None:
+    turns = dialogue.holed("S: +OK\nC: NOOP\nS: [5 lost]\nC: STLS\nS: +OK\n")
+    heard = hearing.listen([*turns, (C, answer), (S, server)], 110)
+    assert [type(each) for each in heard] == ([TlsSeen] if answer.startswith(b"\x16") else [])
 
 
 def test_a_line_too_long_is_skipped_and_said() -> None:

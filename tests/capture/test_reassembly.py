@@ -292,6 +292,21 @@ def test_an_acknowledged_hole_is_given_up_after_a_while_of_packets() -> None:
     assert told(seen)[:3] == [("C", b"<6>"), ("S", b"+OK\r\n"), ("C", b"NOOP\r\n")]
 
 
+def test_small_segments_that_a_tap_mixes_up_leave_no_hole() -> None:
+    """Eight bytes in each, and the first comes to the capture behind the hundred that overtook it."""
+    said = b"".join(b"line %03d\r\n" % number for number in range(80))
+    packets = wire.conversation([("S", said)], mss=8, fin=False)
+    order = [number for number in range(1, len(packets) + 1) if number != 4]
+    late = wire.renumber(wire.reorder(packets, [*order[:140], 4, *order[140:]]), step_ns=200_000)
+    assert story(late) == [("S", said), ("C", b"$"), ("S", b"$")]
+
+
+def test_the_beginning_is_waited_for_where_small_segments_overtook_it() -> None:
+    packets = wire.conversation([("C", b"USER mrose\r\n" * 9)], mss=4, acks=False, fin=False)
+    late = wire.renumber(wire.reorder(packets, [*range(3, 31), 1, 2]), step_ns=200_000)
+    assert story(late) == [("C", b"USER mrose\r\n" * 9 + b"$"), ("S", b"$")]
+
+
 def test_an_acknowledged_hole_is_given_up_after_a_second_even_when_only_others_talk() -> None:
     first = wire.lose(wire.conversation([("C", b"NOOP\r\n"), ("S", b"+OK\r\n")], fin=False), 4)
     other = wire.conversation([], client=Endpoint("192.0.2.77", 999))[0]
@@ -404,6 +419,32 @@ def test_what_is_repeated_after_the_end_is_no_new_flow() -> None:
     packets = wire.conversation(TALK)
     heard = listen(wire.renumber([*packets, *packets[2:]]))
     assert told(heard) == PLAIN
+
+
+@pytest.mark.parametrize("ahead", [5000, -5000, 1 << 30, 1 << 31], ids=str)
+@pytest.mark.parametrize("place", range(7))
+def test_of_two_syn_acks_the_one_that_the_client_took_counts(place: int, ahead: int) -> None:
+    """With SYN cookies a server forgets the first; behind one address there may be several servers."""
+    pieces = wire.pieces(TALK)
+    other = pieces[1]._replace(sequence=(pieces[1].sequence + ahead) % (1 << 32))
+    assert story(wire.packets([*pieces[: 1 + place], other, *pieces[1 + place :]])) == PLAIN
+
+
+def test_a_reset_that_answers_no_syn_of_this_connection_is_not_believed() -> None:
+    """The other side of a connection that is half-open acknowledges an old one (RFC 9293, section 3.5.1)."""
+    syn, *rest = wire.pieces(TALK)
+    old = syn._replace(side="S", sequence=70_000, acknowledgment=syn.sequence + 400, flags=wire.ACK)
+    reset = syn._replace(sequence=old.acknowledgment, flags=wire.RST)
+    assert story(wire.packets([syn, old, reset, syn, *rest])) == PLAIN
+
+
+@pytest.mark.parametrize("flags", [wire.RST, wire.RST | wire.ACK])
+def test_a_reset_that_does_not_acknowledge_the_syn_is_not_believed(flags: int) -> None:
+    syn, *rest = wire.pieces(TALK)
+    stray = syn._replace(side="S", sequence=123_456_789, acknowledgment=987_654_321, flags=flags)
+    assert story(wire.packets([syn, stray, *rest])) == PLAIN
+    refusal = stray._replace(sequence=0, acknowledgment=syn.sequence + 1, flags=wire.RST | wire.ACK)
+    assert story(wire.packets([syn, refusal])) == [("C", b"$"), ("S", b"$")]
 
 
 def test_a_reset_ends_both_directions() -> None:

@@ -186,3 +186,13 @@ def test_leaks_carry_identity_and_verdict() -> None:
         assert isinstance(leak, Leak)
         assert (leak.username, leak.authzid, leak.accepted, leak.mechanism) == ("tim", "boss", True, "PLAIN")
         assert "Secret(********)" in repr(leak)
+
+
+@everywhere
+def test_what_the_server_says_at_the_end_of_digest_md5_is_no_challenge(protocol: str) -> None:
+    """RFC 2831, section 2.1.3: a response of the server's own; the challenge is in a hole."""
+    turns = exchange(protocol, b"DIGEST-MD5", [DIGEST, b"rspauth=ea40", b""], initial=False)
+    turns[turns.index((C, base64.b64encode(DIGEST) + b"\r\n")) - 1] = (S, 10)
+    event = login(turns)
+    assert event.digest is not None
+    assert (event.challenge, event.accepted) == (None, True)

@@ -49,6 +49,10 @@ WHOLE: Heard = (b"a", ((b"b", True),), b"x\r\n", True)
         pytest.param(HELLO + "C: MAIL FROM:<a>\nS: 250 ok\nC: RCPT TO:<b>\nS: [6 lost]\nC: RCPT TO:<c>\nS: 550 no\n" + DATA, 4242, [(b"a", ((b"b", None), (b"c", False)), b"x\r\n", True)], id="lost-verdict"),
         pytest.param(HELLO + "C: MAIL FROM:<a>\nS: 250 ok\nC: [20 lost]\nS: 250 ok\nC: RCPT TO:<b>\nS: 250 ok\n" + DATA, 4242, [WHOLE], id="lost-recipient"),
         pytest.param(HELLO + MAIL + "C: [6 lost]\nS: 354 go\nC: [3 lost]\nC: RCPT TO:<evil>\nC: .\nS: 250 ok\n" + MAIL + DATA, 4242, [(b"a", ((b"b", True),), None, False), WHOLE], id="lost-data-command"),
+        pytest.param(HELLO + MAIL.replace("<b>", "<z>") + "C: [60 lost]\nS: 250 ok\nC: RCPT TO:<b>\nS: 250 ok\n" + DATA, 4242, [(b"a", ((b"z", True),), None, True), (None, ((b"b", True),), b"x\r\n", True)], id="lost-end-and-beginning"),
+        pytest.param(HELLO + MAIL + "C: [6 lost]\nS: 250 ok\nC: MAIL FROM:<c>\nS: 550 no\nC: RCPT TO:<d>\nS: 503 no\n", 4242, [(b"a", ((b"b", True),), None, False), (b"c", ((b"d", False),), None, True)], id="lost-reset"),
+        pytest.param(HELLO + MAIL + "C: BDAT 3\nC: x\nS: 250 ok\nC: [11 lost]\nS: 250 ok\nC: BDAT 3 LAST\nC: z\nS: 250 ok\n" + MAIL + DATA, 4242, [(b"a", ((b"b", True),), b"x\r\n", False), WHOLE], id="lost-chunk"),
+        pytest.param(HELLO + MAIL + "C: [6 lost]\nS: [8 lost]\nC: Subject: x\nC: RCPT TO:<evil>\nC: .\nS: 250 ok\n" + MAIL + DATA, 4242, [(b"a", ((b"b", True),), None, False), WHOLE], id="lost-beginning-of-a-message"),
         pytest.param(MAIL + DATA, 4242, [WHOLE], id="begun-late"),
         pytest.param("C: PASS x\nC: MAIL FROM:<evil>\nC: .\nS: 250 queued\n" + MAIL + DATA, 25, [WHOLE], id="begun-in-a-body"),
         pytest.param("C: EHLO me\nC: MAIL FROM:<a>\nC: RCPT TO:<b>\nC: DATA\nC: x\nC: .\nC: QUIT\n", 4242, [(b"a", ((b"b", None),), b"x\r\n", True)], id="client-half"),
@@ -84,6 +88,10 @@ def test_messages(text: str, port: int, expected: list[Heard]) -> None:
             "C: AUTH LOGIN\nS: 334 x\nC: YQ==\nS: [9 lost]\nC: Yg==\nS: 535 no\n",
             [(b"a", b"b", False)],
             id="lost-prompt",
+        ),
+        pytest.param("C: [90 lost]\nC: AUTH PLAIN AGEAYg==\nC: .\nS: 250 ok\n", [], id="in-a-message"),
+        pytest.param(
+            "C: [90 lost]\nC: AUTH PLAIN AGEAYg==\nS: 235 ok\n", [(b"a", b"b", True)], id="after-a-message"
         ),
         pytest.param(
             "C: AUTH LOGIN\nS: 334 x\nC: YQ==\nS: 535 no\n", [(b"a", None, False)], id="refused-at-the-name"
