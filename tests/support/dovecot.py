@@ -120,7 +120,7 @@ def _configuration(
         log=log,
         mail=folder / "mail",
         nobody=NOBODY,
-        protocols=" ".join(protocols) or "none",
+        protocols=" ".join(protocols) or ("" if modern else "none"),
         ssl="yes" if certificate else "no",
     )
     if certificate:
