@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+import termios
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -92,6 +93,7 @@ def _on_a_terminal(command: Sequence[str], home: Path) -> None:
         PeerFailed: it ended with an error.
     """
     screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))  # newer libraries refuse a terminal without size
     said: list[bytes] = []
 
     def watch() -> None:

@@ -26,6 +26,7 @@ for version in "${versions[@]}"; do packages+=("python$version" "python$version-
 DEBIAN_FRONTEND=noninteractive chroot "$sid" apt-get install -qq --yes --no-install-recommends "${packages[@]}" >/dev/null
 chroot "$sid" id lab >/dev/null 2>&1 || chroot "$sid" useradd --create-home lab
 
+failed=()
 for version in "${versions[@]}"; do
   home=/home/lab/$version
   rm -rf "$sid$home"
@@ -47,5 +48,9 @@ for version in "${versions[@]}"; do
     exec su lab --shell /bin/bash --command "
       export LANG=C.UTF-8 PIP_CERT=/etc/ssl/certs/ca-certificates.crt
       make .venv/dev PYTHON=/usr/bin/python$version && .venv/bin/pytest -q $(printf "%q " "$@")"
-  ' sid "$sid" "$home" "$version" "$@"
+  ' sid "$sid" "$home" "$version" "$@" || failed+=("$version")
 done
+if ((${#failed[@]})); then
+  echo "The tests failed under Python ${failed[*]}." >&2
+  exit 1
+fi
