@@ -25,8 +25,21 @@ def end_like_interrupt() -> None:
         sys.unraisablehook = _Again(sys.unraisablehook)
 
 
+_came: list[int] = []
+
+
 def _end(number: int, _frame: object) -> NoReturn:
+    _came.append(number)
     sys.exit(128 + number)
+
+
+def end_if_interrupted() -> None:
+    """End now where an interrupt has come and what it raised was lost on its way, in whatever code it met.
+
+    For who waits without an end.
+    """
+    if _came:
+        sys.exit(128 + _came[0])
 
 
 class _Again:
