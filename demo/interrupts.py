@@ -6,10 +6,11 @@ import _thread
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 # Seconds until an interrupt that could not be raised comes again; long enough to be out of where it was.
 AGAIN: Final = 0.01
@@ -25,21 +26,15 @@ def end_like_interrupt() -> None:
         sys.unraisablehook = _Again(sys.unraisablehook)
 
 
-_came: list[int] = []
+def _end(number: int, frame: FrameType | None) -> None:
+    """End the program, or as soon as possible: compiling a module, Python drops all but a KeyboardInterrupt.
 
-
-def _end(number: int, _frame: object) -> NoReturn:
-    _came.append(number)
-    sys.exit(128 + number)
-
-
-def end_if_interrupted() -> None:
-    """End now where an interrupt has come and what it raised was lost on its way, in whatever code it met.
-
-    For who waits without an end.
+    It does so where it works out what is constant; importlib calls the compiler from a function of this name.
     """
-    if _came:
-        sys.exit(128 + _came[0])
+    if frame is not None and frame.f_code.co_name == "_call_with_frames_removed":
+        _send_again(number)
+    else:
+        sys.exit(128 + number)
 
 
 class _Again:
@@ -61,9 +56,14 @@ class _Again:
             case _:
                 self._hook(unraisable)
                 return
-        timer = threading.Timer(AGAIN, _send, [number])
-        timer.daemon = True
-        timer.start()
+        _send_again(number)
+
+
+def _send_again(number: int) -> None:
+    """Send an interrupt once more, when the program is out of where it was."""
+    timer = threading.Timer(AGAIN, _send, [number])
+    timer.daemon = True
+    timer.start()
 
 
 def _send(number: int) -> None:

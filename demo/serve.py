@@ -18,7 +18,6 @@ from mailtap.capture.pipeline import Listener
 from mailtap.capture.scratch import scratch_folder
 from mailtap.capture.silence import NOTHING_THERE
 from mailtap.demo import cast, shell
-from mailtap.demo.interrupts import end_if_interrupted
 from mailtap.demo.lab import LabUnavailable, Rung, enter, enter_unheard, probe
 from mailtap.demo.offices import open_servers
 from mailtap.demo.overheard import Overheard
@@ -187,7 +186,6 @@ def _hear(packets: queue.SimpleQueue[Sequence[Packet]], tell: Overheard | None) 
             try:
                 handful = packets.get(timeout=_BEAT)
             except queue.Empty:
-                end_if_interrupted()
                 continue
             if tell:
                 tell.heard(listener.hear_together(handful))

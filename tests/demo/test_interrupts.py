@@ -154,6 +154,27 @@ except KeyboardInterrupt:
 """
 
 
+# An interrupt that arrives where importlib calls the compiler, which may drop what a handler raises.
+COMPILING = """
+import signal, threading
+from importlib import _bootstrap
+from mailtap.demo.interrupts import end_like_interrupt
+
+end_like_interrupt()
+try:
+    _bootstrap._call_with_frames_removed(signal.raise_signal, signal.SIGTERM)
+except SystemExit:
+    print("raised where it may be dropped")
+threading.Event().wait(20)
+print("lost")
+"""
+
+
+def test_is_not_lost_where_a_module_is_compiled() -> None:
+    program = subprocess.run([sys.executable, "-c", COMPILING], capture_output=True, timeout=30, check=False)
+    assert (program.returncode, program.stdout, program.stderr) == (128 + signal.SIGTERM, b"", b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_is_not_lost_where_nothing_can_be_raised(number: signal.Signals) -> None:
     program = subprocess.run(
