@@ -262,8 +262,9 @@ class Connection:
         needs = acknowledgment if flags & ACK else None
         if (payload or cut) and not half.keep(Early(offset, payload, cut, needs, packet, time_ns)):
             self._say(segment, _CONFLICT)
-        if flags & FIN and half.end is None:
-            half.end, half.end_needs = offset + len(payload) + cut, needs
+        end = offset + len(payload) + cut
+        if flags & FIN and half.may_end(end):
+            half.end, half.end_needs = end, needs
             half.end_shown = (packet, time_ns)
         if flags & RST:
             half.acknowledge(sequence, packet, time_ns)  # the sender itself had sent up to there
@@ -329,9 +330,10 @@ def _resets_another(half: Half, peer: Half, offset: int) -> bool:
     """Return whether a reset is of another connection than the one that a half shows.
 
     A client whose SYN was not answered yet resets what an old, half-open connection's other end
-    acknowledges (RFC 9293, section 3.5.1).
+    acknowledges (RFC 9293, section 3.5.1). Later, the ends themselves believe only one that stands just
+    behind all that was sent (RFC 5961, section 3.2).
     """
-    if abs(offset - half.next) > LARGEST_LOSS or (half.based and offset < max(half.next, half.acked)):
+    if abs(offset - half.next) > LARGEST_LOSS or (half.based and offset not in half.edges):
         return True
     has_said = half.next > 0 or half.early or (half.acked > 0 and peer.syn is not None)
     return offset != 0 and half.opens and not has_said

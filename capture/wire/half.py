@@ -232,6 +232,17 @@ class Half:
             or self.rival is not None
         )
 
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """Return where what was sent may end, as far as is known; a FIN counts as a byte."""
+        early = self.early[-1].end if self.early else self.next
+        fin = self.next if self.end is None or self.ended else self.end + 1
+        return max(self.next, self.acked), early, fin
+
+    def may_end(self, offset: int) -> bool:
+        """Return whether a FIN at an offset is where the direction ends; of several, the nearest is."""
+        return (offset >= self.next or not self.based) and (self.end is None or offset < self.end)
+
     def ready(self) -> bool:
         """Return whether the next bytes, or the end, are here."""
         if self.early:

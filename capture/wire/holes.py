@@ -9,6 +9,7 @@ from mailtap.capture.wire.half import LARGEST_LOSS
 
 if TYPE_CHECKING:
     from mailtap.capture.wire.connection import Connection, Heard
+    from mailtap.capture.wire.half import Half
 
 
 def give_up(connection: Connection, out: list[Heard], *, everything: bool = False) -> None:
@@ -19,6 +20,8 @@ def give_up(connection: Connection, out: list[Heard], *, everything: bool = Fals
         out: where to add what is passed on.
         everything: whether to give up also bytes that the other side may not have had either.
     """
+    for half in connection.halves:
+        _disown(half, everything=everything)
     connection.drain(out)
     while (
         _leave_gap(connection, out, acknowledged=True)
@@ -26,6 +29,21 @@ def give_up(connection: Connection, out: list[Heard], *, everything: bool = Fals
         or (everything and _leave_gap(connection, out, acknowledged=False))
     ):
         connection.drain(out)
+
+
+def _disown(half: Half, *, everything: bool) -> None:
+    """Drop what waits and was not sent on this connection, but on an earlier one between the same ports.
+
+    It stands behind a FIN that the other side has acknowledged; where everything is given up, also so far
+    behind all that was acknowledged that no loss explains it. Without acknowledgements, nothing tells.
+    """
+    bound = max(half.next, half.acked) + LARGEST_LOSS if everything and half.acked else None
+    if half.end is not None and bound is not None and half.end > bound:
+        half.end = None
+    if half.end is not None and half.acked > half.end:
+        bound = half.end
+    while bound is not None and half.early and half.early[-1].offset >= bound:
+        half.buffered -= len(half.early.pop().data)
 
 
 def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) -> bool:

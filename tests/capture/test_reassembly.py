@@ -467,6 +467,29 @@ def test_a_stray_reset_is_not_believed() -> None:
     assert told(heard) == PLAIN
 
 
+@pytest.mark.parametrize("ahead", [500, 70_000, 2_000_000, 1 << 28, (1 << 30) - 5000], ids=str)
+@pytest.mark.parametrize(
+    ("flags", "payload"),
+    [
+        pytest.param(wire.ACK, b"DELE 1\r\n", id="data"),
+        pytest.param(wire.ACK | wire.FIN, b"", id="fin"),
+        pytest.param(wire.RST, b"", id="reset"),
+    ],
+)
+@pytest.mark.parametrize("side", "CS")
+def test_what_an_earlier_connection_left_behind_is_not_believed(
+    side: str, flags: int, payload: bytes, ahead: int
+) -> None:
+    """A segment that was long on its way, between the same ports: initial sequence numbers are random."""
+    pieces = wire.pieces(TALK)
+    syn = next(piece for piece in pieces if piece.side == side)
+    old = syn._replace(
+        sequence=syn.sequence + ahead, acknowledgment=123_456_789, flags=flags, payload=payload
+    )
+    for place in range(2, len(pieces) - 1):  # behind the last FIN it may be of a later one
+        assert story(wire.packets([*pieces[:place], old, *pieces[place:]])) == PLAIN
+
+
 def test_a_host_may_talk_to_itself() -> None:
     me = Endpoint("127.0.0.1", 47206)
     packets = wire.conversation(TALK, client=me, server=Endpoint("127.0.0.1", 110))
