@@ -30,6 +30,7 @@ class Section(NamedTuple):
 SECTIONS = {
     "captures": Section("bench.race", "capture files: Mailtap and what a user would pick instead"),
     "jobs": Section("bench.jobs", "a capture file: one process, several, and tshark"),
+    "shares": Section("bench.shares", "the same, each process by itself: as with a processor for each"),
     "live": Section("bench.live", "live: each engine under load, with tcpdump beside them (Linux)"),
     "servers": Section("bench.servers", "the toy servers: a crowd at once"),
     "lessons": Section("bench.lessons", "the lessons as whole processes"),
