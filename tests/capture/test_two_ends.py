@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import tcpends
+import wire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tcpends import Road
 
-from mailtap.capture.model import Endpoint, Field, Leak, Mail, Note
+from mailtap.capture.decode import Decoder
+from mailtap.capture.model import Endpoint, Field, Leak, Mail, Note, Segment
 from mailtap.capture.pipeline import listen
+from mailtap.capture.wire.ends import endpoints_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,6 +146,48 @@ def test_all_is_heard_where_the_capture_lacks_nothing(
     session = write(chance)
     if packets := captured(session, road, chance):
         assert logins_in(packets) == (session.logins, [])
+
+
+OLD = [
+    (wire.ACK, b""),
+    (wire.ACK | wire.PSH, b"PASS old\r\n"),
+    (wire.ACK | wire.PSH, b"+OK old\r\n250 old\r\n"),
+    (wire.ACK | wire.FIN, b""),
+    (wire.ACK | wire.RST, b""),
+    (wire.RST, b""),
+]
+
+
+def among_old(packets: Sequence[Packet], chance: random.Random) -> list[Packet]:
+    """Return packets, and among them some of earlier connections between the same ports, long on their way.
+
+    They are behind the handshake and before the first FIN, and far from all that the connection itself sends:
+    initial sequence numbers are random (RFC 6528).
+    """
+    own = [item for packet in packets for item in Decoder().decode(packet) if isinstance(item, Segment)]
+    fins = [place for place, segment in enumerate(own) if segment.flags & (wire.FIN | wire.RST)]
+    out = list(packets)
+    for _ in range(chance.randrange(1, 4)):
+        like = chance.choice(own)
+        flags, payload = chance.choice(OLD)
+        far = chance.choice([1 << 17, 1 << 22, 1 << 31])
+        sequence = like.sequence + chance.randrange(1 << 16, far) * chance.choice([1, -1])
+        piece = wire.Piece("", sequence % (1 << 32), chance.randrange(1 << 32), flags, payload)
+        data = wire.frame(*endpoints_of(like.ends), piece)
+        out.insert(chance.randrange(3, fins[0]), packets[0]._replace(data=data, length=len(data)))
+    return wire.renumber(out)
+
+
+@SESSIONS
+@given(seed=seeds, loss=st.sampled_from([0.0, 0.05]))
+@MANY
+def test_what_earlier_connections_left_behind_changes_nothing(
+    write: Callable[[random.Random], Session], seed: int, loss: float
+) -> None:
+    chance = random.Random(seed)
+    session = write(chance)
+    if packets := captured(session, Road(loss), chance):
+        assert logins_in(among_old(packets, chance)) == (session.logins, [])
 
 
 def assert_true(heard: Sequence[tuple[str | None, str, bool | None]], session: Session) -> None:
