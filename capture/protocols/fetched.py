@@ -11,7 +11,7 @@ from mailtap.capture.events import Heard, Malformed, MessageSeen, Places
 from mailtap.capture.language import N_
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import structure
-from mailtap.capture.protocols.lines import MESSAGE_LIMIT
+from mailtap.capture.protocols.blocks import MESSAGE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

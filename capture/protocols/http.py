@@ -17,7 +17,8 @@ from mailtap.capture.protocols import webmail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailtap.capture.protocols.lines import Block, Line, Reading, Stream
+    from mailtap.capture.protocols.blocks import Block
+    from mailtap.capture.protocols.lines import Line, Reading, Stream
     from mailtap.capture.protocols.talk import Talk
 
 REQUEST = re.compile(rb"([A-Z]{3,10}) (\S{1,4000}) HTTP/1\.[01]\s*$")

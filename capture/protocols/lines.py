@@ -13,11 +13,13 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from mailtap.capture.model import Chunk, Direction, Gap, Span
+from mailtap.capture.protocols.blocks import MESSAGE_LIMIT, Kept, unstuff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mailtap.capture.evidence import ByteIndex
+    from mailtap.capture.protocols.blocks import Block
 
 T = TypeVar("T")
 _new = tuple.__new__  # a NamedTuple's own constructor takes three times as long
@@ -26,9 +28,6 @@ Reading: TypeAlias = Generator[Direction | None, None, T]
 
 LINE_LIMIT = 65_536
 """Longest line kept, in bytes: several times what RFC 4954, section 4 asks for SASL (12,288)."""
-MESSAGE_LIMIT = 64 * 1024 * 1024
-"""Longest message kept, in bytes."""
-
 NEVER: Final = 1 << 63
 """Beyond the turn of anything."""
 
@@ -39,7 +38,6 @@ TLS_RECORD = re.compile(rb"\x16\x03[\x00-\x04]")
 _EMPTY_BODY = {True: re.compile(rb"\.\r\n"), False: re.compile(rb"\.\r?\n")}
 _STRICT_END = b"\r\n.\r\n"
 _LOOSE_END = re.compile(rb"\n\.\r?\n")
-_DOTS_LIMIT = 1_000  # stuffed dots in one message whose places are kept
 _PIECE = 65_536  # bytes of a run of octets that are waited for at once
 _TAIL = 4  # bytes that may belong to a body's end that has not come yet
 
@@ -66,22 +64,6 @@ class Line(NamedTuple):
         stop = self.span.start + (len(self.text) if end is None else end)
         at = self.span.start + min(start, len(self.text))
         return _new(Span, (self.span.direction, at, stop if at < stop else self.span.end))
-
-
-class Block(NamedTuple):
-    """A body or a run of octets.
-
-    Attributes:
-        data: the bytes; what came before the first hole or the limit where there was one.
-        spans: the bytes of the stream that `data` was made from, stuffed dots left out where they are few.
-        whole: whether nothing is missing.
-        limited: whether `MESSAGE_LIMIT` cut it.
-    """
-
-    data: bytes
-    spans: tuple[Span, ...]
-    whole: bool
-    limited: bool
 
 
 class Stream:
@@ -278,7 +260,7 @@ class Stream:
 
         A strict body ends only at CR LF . CR LF, so that bare line feeds inside it cannot end it early.
         """
-        kept, scanned, fresh = _Kept(self), 0, True
+        kept, scanned, fresh = Kept(self), 0, True
         while True:
             if fresh and (empty := _EMPTY_BODY[strict].match(self._data)):
                 self.take(empty.end())
@@ -300,7 +282,7 @@ class Stream:
             else:
                 scanned = max(0, len(self._data) - _TAIL)
                 yield self._until(MESSAGE_LIMIT + _TAIL + 1 if scanned else 1, b"\n.")
-        return _unstuff(kept.block(), strict=strict)
+        return unstuff(kept.block(), strict=strict)
 
     def _body_end(self, start: int, *, strict: bool) -> tuple[int, int] | None:
         """Return where the lone dot that ends a body begins and where its line ends, from `start` on."""
@@ -312,7 +294,7 @@ class Stream:
 
     def octets(self, count: int) -> Reading[Block]:
         """Read exactly `count` octets; a hole inside them counts, so that what follows keeps its place."""
-        kept, left = _Kept(self), count
+        kept, left = Kept(self), count
         while left > 0:
             size = min(left, len(self._data))
             if size:
@@ -399,55 +381,3 @@ class Stream:
         self._offset += size
         self.reached = max(self.reached, self._offset)
         return taken
-
-
-class _Kept:
-    """What a body or a run of octets has collected: everything before its first hole, up to the limit."""
-
-    __slots__ = ("_limited", "_others", "_pieces", "_start", "_stream", "size", "whole")
-
-    def __init__(self, stream: Stream) -> None:
-        self.whole = True
-        self.size = 0
-        self._stream = stream
-        self._others = stream.kept
-        self._start = stream.offset
-        self._pieces: list[bytes] = []
-        self._limited = False
-
-    def take(self, size: int) -> None:
-        """Read `size` bytes, and keep them where they still belong."""
-        taken = self._stream.take(size)
-        if self.whole and not self._limited:
-            room = MESSAGE_LIMIT - self.size
-            self._limited = size > room
-            self._pieces.append(taken[:room] if self._limited else taken)
-            self.size += min(size, room)
-            self._stream.kept = self._others + self.size
-
-    def block(self) -> Block:
-        """Return what was kept."""
-        self._stream.kept = self._others
-        span = _new(Span, (self._stream.direction, self._start, self._start + self.size))
-        whole = self.whole and not self._limited
-        return Block(b"".join(self._pieces), (span,), whole, self._limited)
-
-
-def _unstuff(block: Block, *, strict: bool) -> Block:
-    """Take the first of the dots that begin a line away, from the data and from its spans."""
-    mark = b"\r\n." if strict else b"\n."
-    dots = [0] if block.data.startswith(b".") else []
-    at = block.data.find(mark)
-    while at >= 0:
-        dots.append(at + len(mark) - 1)
-        if len(dots) > _DOTS_LIMIT:
-            return block._replace(data=block.data[block.data.startswith(b".") :].replace(mark, mark[:-1]))
-        at = block.data.find(mark, at + len(mark))
-    if not dots:
-        return block
-    runs = list(zip([0, *(dot + 1 for dot in dots)], [*dots, len(block.data)], strict=True))
-    data = b"".join(block.data[start:end] for start, end in runs)
-    (whole,) = block.spans
-    at = whole.start
-    spans = tuple(Span(whole.direction, at + start, at + end) for start, end in runs if start < end)
-    return block._replace(data=data, spans=spans or block.spans)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.events import Heard
 from mailtap.capture.model import Span
-from mailtap.capture.protocols.lines import MESSAGE_LIMIT, Line, Reading, Stream
+from mailtap.capture.protocols.blocks import MESSAGE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from mailtap.capture.protocols.lines import Line, Reading, Stream
 
 _LITERAL = re.compile(rb"~?\{(\d{1,10})(\+?)\}\Z")
 _ARGUMENT = re.compile(rb'\s+|"((?:\\.|[^"\\\r\n])*)"|~?\{(\d{1,10})\+?\}\r?\n|([^\s]+)')

@@ -10,7 +10,8 @@ from mailtap.capture.events import Address, Heard, Malformed, MessageSeen
 from mailtap.capture.language import N_
 from mailtap.capture.model import Protocol, Span
 from mailtap.capture.protocols import sasl, tls
-from mailtap.capture.protocols.lines import MESSAGE_LIMIT, NEVER, Block, Line, Reading
+from mailtap.capture.protocols.blocks import MESSAGE_LIMIT, Block
+from mailtap.capture.protocols.lines import NEVER, Line, Reading
 
 if TYPE_CHECKING:
     from mailtap.capture.protocols.talk import Talk

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from mailtap.capture.events import Event, Malformed
 from mailtap.capture.language import N_
 from mailtap.capture.model import Direction, Protocol
-from mailtap.capture.protocols.lines import NEVER, TLS_RECORD, Block, Line, Reading, Stream
+from mailtap.capture.protocols.lines import NEVER, TLS_RECORD, Line, Reading, Stream
 
 if TYPE_CHECKING:
     from mailtap.capture.evidence import ByteIndex
+    from mailtap.capture.protocols.blocks import Block
 
 
 class Talk:

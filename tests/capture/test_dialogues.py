@@ -206,7 +206,8 @@ def test_a_silent_server_is_given_up_before_the_protocol_is_known() -> None:
 
 @pytest.mark.parametrize("step", [1, 7, 10_000], ids=["bytes", "pieces", "at-once"])
 def test_messages_are_bounded(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    monkeypatch.setattr("mailtap.capture.protocols.lines.MESSAGE_LIMIT", 1_000)
+    for module in ("blocks", "lines"):
+        monkeypatch.setattr(f"mailtap.capture.protocols.{module}.MESSAGE_LIMIT", 1_000)
     opening = dialogue.turns("S: 220 x\nC: EHLO x\nS: 250 x\nC: MAIL FROM:<a>\nS: 250 x\nC: DATA\nS: 354 x\n")
     body = b"x" * 78 + b"\r\n"
     turns = [*opening, *dialogue.turns("C: QUIT\nS: 221 x\n")]
