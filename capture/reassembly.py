@@ -12,8 +12,9 @@ from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Note
 from mailtap.capture.wire.clock import Clock
 from mailtap.capture.wire.connection import ACK, FIN, PATIENCE_NS, RST, SYN, Connection, Gathered, Heard
+from mailtap.capture.wire.early import HALF_CIRCLE, MASK
 from mailtap.capture.wire.ends import turned
-from mailtap.capture.wire.half import HALF_CIRCLE, MASK, Half
+from mailtap.capture.wire.half import Half
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

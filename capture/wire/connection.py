@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mailtap.capture.language import N_
 from mailtap.capture.model import Chunk, Direction, Endpoint, Flow, Gap, Note
+from mailtap.capture.wire.early import MASK, Early
 from mailtap.capture.wire.ends import endpoints_of
-from mailtap.capture.wire.half import LARGEST_JUMP, LARGEST_LOSS, MASK, Early, Half
+from mailtap.capture.wire.half import LARGEST_JUMP, LARGEST_LOSS, Half
 from mailtap.capture.wire.holes import give_up
 from mailtap.capture.wire.speakers import server_among
 
@@ -122,7 +123,7 @@ class Connection:
     @property
     def buffered(self) -> int:
         """Return the number of bytes that wait."""
-        return self.halves[0].buffered + self.halves[1].buffered
+        return self.halves[0].early.size + self.halves[1].early.size
 
     def half(self, direction: Direction) -> Half:
         """Return one direction of a settled connection."""
@@ -298,7 +299,7 @@ class Connection:
             self._waited += 1
             if self._waits_in_vain(segment, _PATIENCE + 1):
                 self.lose_patience(out)
-        if half.buffered > _MOST_BUFFERED or len(half.early) > _MOST_EARLY:
+        if half.early.size > _MOST_BUFFERED or len(half.early) > _MOST_EARLY:
             self.overflow(segment, out)
 
     def _waits_in_vain(self, segment: Segment, least: int) -> bool:

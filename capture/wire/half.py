@@ -5,53 +5,20 @@ Offsets count bytes from the first one after the SYN; sequence numbers are the w
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from itertools import islice, pairwise
-from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from mailtap.capture.model import Chunk, Gap
+from mailtap.capture.wire.early import HALF_CIRCLE, MASK, Pieces
 
 if TYPE_CHECKING:
     from mailtap.capture.model import Direction
+    from mailtap.capture.wire.early import Early
 
-MASK = 0xFFFFFFFF
 LARGEST_JUMP = 1 << 30  # no window is larger (RFC 7323, section 2.3)
 LARGEST_LOSS = 1 << 20  # bytes only known from an acknowledgement: more are not believed to be lost
-HALF_CIRCLE = 1 << 31
 _NONE = (None, None)
 _LONGEST_REMEMBERED = 2048
-
-
-class Early(NamedTuple):
-    """A piece of the stream that waits for its turn.
-
-    Attributes:
-        offset: where it begins.
-        data: the bytes.
-        cut: number of bytes after `data` that were on the wire but not captured.
-        needs: what its sender had acknowledged: it was sent after the other side's bytes up to there.
-            None where there was no ACK flag.
-        packet: number of the packet that brought it.
-        time_ns: that packet's time.
-    """
-
-    offset: int
-    data: bytes
-    cut: int
-    needs: int | None
-    packet: int
-    time_ns: int
-
-    @property
-    def end(self) -> int:
-        """Return the offset after the piece, bytes not captured included."""
-        return self.offset + len(self.data) + self.cut
-
-    def between(self, start: int, end: int) -> Early:
-        """Return the part that lies between two offsets within the piece."""
-        data = self.data[start - self.offset : end - self.offset]
-        return self._replace(offset=start, data=data, cut=end - start - len(data))
 
 
 class Half:
@@ -70,8 +37,7 @@ class Half:
         based: whether the connection is settled, so that offsets count from the first byte. Before that
             they count from the first packet seen, nothing is passed on, and `next` is no bound.
         acked: up to which offset the other side has acknowledged.
-        early: pieces beyond `next`, or held back; in order, without overlap.
-        buffered: number of bytes in them.
+        early: pieces beyond `next`, or held back.
         end: offset of the FIN, where it was seen.
         end_needs: like `Early.needs`, of the FIN.
         end_shown: number and time of the packet that brought the FIN.
@@ -86,7 +52,6 @@ class Half:
     __slots__ = (
         "acked",
         "based",
-        "buffered",
         "direction",
         "early",
         "end",
@@ -120,8 +85,7 @@ class Half:
         self.first = 0
         self.based = False
         self.acked = -LARGEST_JUMP
-        self.early: list[Early] = []
-        self.buffered = 0
+        self.early = Pieces()
         self.end: int | None = None
         self.end_needs: int | None = None
         self.end_shown = (0, 0)
@@ -196,7 +160,7 @@ class Half:
         self.end = None if self.end is None else self.end - first
         self.first = 0
         self.based = True
-        waiting, self.early, self.buffered = self.early, [], 0
+        waiting, self.early = self.early, Pieces()
         for piece in waiting:
             self.keep(piece._replace(offset=piece.offset - first))
 
@@ -207,19 +171,7 @@ class Half:
             Whether the bytes that came before were the same.
         """
         same = self._repeats(piece)
-        start, end = max(piece.offset, self.next) if self.based else piece.offset, piece.end
-        at = max(bisect_right(self.early, start, key=attrgetter("offset")) - 1, 0)
-        while start < end and at < len(self.early) and self.early[at].offset < end:
-            other = self.early[at]
-            if start < other.offset:
-                self._insert(at, piece.between(start, other.offset))
-                at += 1
-            same = same and _agree(piece, other.offset, other.data)
-            at = self._hasten(at, piece)
-            start = max(start, other.end)
-        if start < end:
-            self._insert(at, piece.between(start, end))
-        return same
+        return self.early.keep(piece, max(piece.offset, self.next) if self.based else piece.offset) and same
 
     @property
     def waits(self) -> bool:
@@ -270,8 +222,7 @@ class Half:
             self.sequence = self.sequence + 1 & MASK
             self.acked = min(self.acked, self.next)
             return [*out, None]
-        piece = self.early.pop(0)
-        self.buffered -= len(piece.data)
+        piece = self.early.take()
         if piece.data:
             chunk = Chunk(piece.offset, piece.data, piece.packet, piece.time_ns)
             out.append(chunk)
@@ -303,9 +254,9 @@ class Half:
 
     def forget(self) -> None:
         """Drop everything that waits."""
-        self.early.clear()
+        if self.early:
+            self.early.clear()
         self.recent = _NONE
-        self.buffered = 0
 
     def _begins_with_a_probe(self) -> bool:
         """Return whether the first packet was a keep-alive, which stands one byte back (section 3.8.4).
@@ -319,37 +270,8 @@ class Half:
             return self.early[0].data == b"\0"
         return not self.early or self.early[0].offset == had
 
-    def _hasten(self, at: int, piece: Early) -> int:
-        """Let what waits at a place wait no longer than a copy of it needs to; return the place after it."""
-        other = self.early[at]
-        start, end = max(piece.offset, other.offset), min(piece.end, other.end)
-        if start >= end or piece.needs is None or other.needs is None:
-            return at + 1
-        if not 0 < (other.needs - piece.needs & MASK) < HALF_CIRCLE:
-            return at + 1
-        cuts = (other.offset, start, end, other.end)
-        parts = [other.between(one, two) for one, two in pairwise(cuts) if one < two]
-        self.early[at : at + 1] = [
-            part._replace(needs=piece.needs) if part.offset == start else part for part in parts
-        ]
-        return at + len(parts)
-
-    def _insert(self, at: int, piece: Early) -> None:
-        self.early.insert(at, piece)
-        self.buffered += len(piece.data)
-
     def _repeats(self, piece: Early) -> bool:
         """Return whether what was passed on before is repeated unchanged, as far as is remembered."""
         if piece.offset >= self.next or (piece.offset == self.next - 1 and len(piece.data) <= 1):
             return True  # a keep-alive may repeat one byte with any content (RFC 9293, section 3.8.4)
-        return all(chunk is None or _agree(piece, chunk.offset, chunk.data) for chunk in self.recent)
-
-
-def _agree(piece: Early, offset: int, data: bytes) -> bool:
-    """Return whether two pieces carry the same bytes where they overlap."""
-    start = max(piece.offset, offset)
-    end = min(piece.offset + len(piece.data), offset + len(data))
-    return (
-        start >= end
-        or piece.data[start - piece.offset : end - piece.offset] == data[start - offset : end - offset]
-    )
+        return all(chunk is None or piece.agrees(chunk.offset, chunk.data) for chunk in self.recent)

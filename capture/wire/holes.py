@@ -42,8 +42,8 @@ def _disown(half: Half, *, everything: bool) -> None:
         half.end = None
     if half.end is not None and half.acked > half.end:
         bound = half.end
-    while bound is not None and half.early and half.early[-1].offset >= bound:
-        half.buffered -= len(half.early.pop().data)
+    if bound is not None and half.early:
+        half.early.drop_from(bound)
 
 
 def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) -> bool:

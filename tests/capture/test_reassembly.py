@@ -507,7 +507,7 @@ def test_early_bytes_are_bounded_and_the_bound_is_noted() -> None:
     heard: list[Heard] = []
     for segment in feed:
         heard += reassembler.feed(segment)
-        most = max(most, *(half.buffered for one in reassembler._open.values() for half in one.halves))
+        most = max(most, *(half.early.size for one in reassembler._open.values() for half in one.halves))
     assert most < 1_100_000
     assert heard[0][2] == Gap(0, 1460, 5 - 1, wire.START_NS + 3 * wire.STEP_NS)
     assert sum(len(item.data) for _, _, item in heard if isinstance(item, Chunk)) == 3_000_000 - 1460
