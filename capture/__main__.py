@@ -310,25 +310,18 @@ class _Run:
 
     def _hear(self, packets: Backlog, capture: LiveCapture) -> None:
         """Tell what leaks in the packets that come, until interrupted, and then what was still waiting."""
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # slow to load
-
         from mailtap.capture.interrupts import interruptible  # noqa: PLC0415
 
         printer, listener = self._printer(_LIVE), self._listener(_LIVE)
 
-        def hear(some: Iterable[Handful]) -> None:
-            for handful in some:
-                for item in listener.hear_together(handful):
-                    self._show(item, printer, _LIVE)
-                printer.flush()
+        def hear(handful: Handful) -> None:
+            for item in listener.hear_together(handful):
+                self._show(item, printer, _LIVE)
+            printer.flush()
 
         with interruptible() as interrupted:  # no login is lost because Ctrl-C fell into the middle of it
-            hear(packets.until(interrupted))
-            with ThreadPoolExecutor(1) as aside:  # the end may wait behind packets that wait for us
-                stopping = aside.submit(capture.stop)
-                hear(packets.rest(stopping.done))
-            recording = stopping.result()
-            for item in (*listener.close(), *_shortfall(recording.dropped, recording.problem)):
+            recording = packets.hear(hear, interrupted, capture.stop)
+            for item in (*listener.close(), *recording.shortfall):
                 self._show(item, printer, _LIVE)
             printer.end()
 
@@ -339,17 +332,6 @@ class _Run:
 def _capture_name(name: str) -> str:
     """Return the name that files saved from a capture begin with."""
     return "stdin" if name == STDIN else Path(name).stem
-
-
-def _shortfall(dropped: int, problem: str) -> Iterator[Note]:
-    """Yield what the live capture itself missed."""
-    if dropped:
-        text = N_("The kernel dropped {count:,} packets: what was heard is not all there was.")
-        if dropped == 1:
-            text = N_("The kernel dropped a packet: what was heard is not all there was.")
-        yield Note(text=text, values=(("count", dropped),), damage=True)
-    if problem:
-        yield Note(text="{problem}", values=(("problem", problem),), damage=True)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Condition
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mailtap.capture.model import Packet
 
+T = TypeVar("T")
 _BEAT: Final = 0.05  # seconds between looks whether it is over
 
 
@@ -38,6 +39,29 @@ class Backlog:
             self._handfuls.append(packets)
             self._waiting += len(packets)
             self._changed.notify_all()
+
+    def hear(
+        self, hear: Callable[[Sequence[Packet]], None], ended: Callable[[], bool], end: Callable[[], T]
+    ) -> T:
+        """Hear packets as they come, until it is over; then end what brings them, and hear the rest.
+
+        Args:
+            hear: hears packets that came together.
+            ended: says whether it is over.
+            end: ends what brings packets, beside this thread: it may wait behind packets that wait here.
+
+        Returns:
+            What `end` returned.
+        """
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # slow to load
+
+        for handful in self.until(ended):
+            hear(handful)
+        with ThreadPoolExecutor(1) as aside:
+            ending = aside.submit(end)
+            for handful in self.rest(ending.done):
+                hear(handful)
+        return ending.result()
 
     def until(self, ended: Callable[[], bool]) -> Iterator[Sequence[Packet]]:
         """Yield packets by the handful as they come, until this has become true; others may wait then."""

@@ -17,7 +17,7 @@ from mailtap.capture.decode import Decoder
 from mailtap.capture.engine import Engine, open_engine
 from mailtap.capture.language import N_
 from mailtap.capture.loopback import BUFFER, LOOPBACK, CaptureUnavailable, InterfaceRefused
-from mailtap.capture.model import Packet, Segment
+from mailtap.capture.model import Note, Packet, Segment
 from mailtap.capture.reel import Reel
 from mailtap.capture.wire.ends import ports_of
 
@@ -53,6 +53,19 @@ class Recording:
     dropped: int
     complete: bool
     problem: str = ""
+
+    @property
+    def shortfall(self) -> tuple[Note, ...]:
+        """What the capture itself missed; nothing, as a rule."""
+        notes = []
+        if self.dropped:
+            text = N_("The kernel dropped {count:,} packets: what was heard is not all there was.")
+            if self.dropped == 1:
+                text = N_("The kernel dropped a packet: what was heard is not all there was.")
+            notes.append(Note(text=text, values=(("count", self.dropped),), damage=True))
+        if self.problem:
+            notes.append(Note(text="{problem}", values=(("problem", self.problem),), damage=True))
+        return tuple(notes)
 
 
 class LiveCapture:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import queue
 import sys
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mailtap.capture import streams
+from mailtap.capture.backlog import Backlog
+from mailtap.capture.interrupts import interruptible
 from mailtap.capture.language import N_, system_reason
 from mailtap.capture.live import CaptureUnavailable
 from mailtap.capture.model import Note
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mailtap.capture.language import Say
-    from mailtap.capture.model import Leak, Packet
+    from mailtap.capture.model import Leak
     from mailtap.demo.lab import Lab
+    from mailtap.demo.network.tap import Tap
     from mailtap.servers import ToyServers
 
 SMTP, POP3, IMAP = ServerProtocol.SMTP, ServerProtocol.POP3, ServerProtocol.IMAP
@@ -85,6 +88,7 @@ HELP: Final = {
 
 NO_CA: Final = N_("The certificate cannot be written to {file} ({error}): choose another file with --ca.")
 _BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
+_WAITING: Final = 200_000  # packets that may wait to be heard; then the kernel's buffer fills, and counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,7 +155,7 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
         servers, services, remarks = stack.enter_context(open_servers(offered, lab, certificates, say=say))
         _fill_mailbox(servers)
         endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
-        packets: queue.SimpleQueue[Sequence[Packet]] = queue.SimpleQueue()
+        packets, tap = Backlog(_WAITING), None
         if options.tap:
             well_known = {str(key): service.port for key, service in offered.items()}
             tap = lab.tap(endpoints, well_known=well_known, on_packets=packets.put, keep=False)
@@ -161,7 +165,10 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
             aside.say(remark)
         told = Settings([(service, endpoints[str(key)]) for key, service in offered.items()], ca)
         told.tell(options, say, kept=bool(options.ca))
-        _hear(packets, Overheard(options, say) if options.tap else None)
+        if tap is None:
+            _wait()
+        else:
+            _hear(packets, tap, Overheard(options, say))
     return Exit.DONE
 
 
@@ -178,23 +185,22 @@ def _fill_mailbox(servers: ToyServers) -> None:
     servers.mailboxes[cast.TARO.username].add(mail, sender=cast.HANAKO.address)
 
 
-def _hear(packets: queue.SimpleQueue[Sequence[Packet]], tell: Overheard | None) -> None:
-    """Tell what leaks, as packets come, until Ctrl-C; without a tap, only wait."""
+def _hear(packets: Backlog, tap: Tap, told: Overheard) -> None:
+    """Tell what leaks, as packets come, until Ctrl-C, and then what was still on its way."""
     listener = Listener()
-    try:
-        while True:
-            try:
-                handful = packets.get(timeout=_BEAT)
-            except queue.Empty:
-                continue
-            if tell:
-                tell.heard(listener.hear_together(handful))
-    finally:
-        if tell:
-            while not packets.empty():
-                tell.heard(listener.hear_together(packets.get_nowait()))
-            # All that was heard is of these servers: their webmail is no mail protocol.
-            tell.heard(item for item in listener.close() if not _is_no_news(item))
+    with interruptible() as interrupted:
+        recording = packets.hear(
+            lambda handful: told.heard(listener.hear_together(handful)), interrupted, tap.end
+        )
+        # All that was heard is of these servers: their webmail is no mail protocol.
+        told.heard(item for item in listener.close() if not _is_no_news(item))
+        told.heard(recording.shortfall)
+
+
+def _wait() -> None:
+    """Wait until Ctrl-C."""
+    while True:
+        time.sleep(_BEAT)
 
 
 def _is_no_news(item: Leak | Note) -> bool:

@@ -50,6 +50,10 @@ class Tap:
         """
         return self._listener.stop()
 
+    def end(self) -> Recording:
+        """Stop listening now, and reset what is open at a relay; what was sent before is in the recording."""
+        return self._listener.stop(0) if isinstance(self._listener, Relay) else self._listener.stop()
+
     def discard(self) -> None:
         """Stop listening at once, and reset what is still open: nobody will ask for the recording."""
         self._listener.__exit__(GeneratorExit, None, None)

@@ -41,11 +41,19 @@ SECURITY = {
 }
 
 
+DROPS = """
+from dataclasses import replace
+from mailtap.demo.network.tap import Tap
+end = Tap.end
+Tap.end = lambda self: replace(end(self), dropped=3)
+"""
+
+
 @contextmanager
-def servers(*arguments: str, **changes: str) -> Iterator[subprocess.Popen[str]]:
+def servers(*arguments: str, before: str = "", **changes: str) -> Iterator[subprocess.Popen[str]]:
     """Run the servers, and end them."""
     with subprocess.Popen(
-        [sys.executable, "-c", START, *arguments],
+        [sys.executable, "-c", before + START, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -226,6 +234,22 @@ def test_servers_that_nobody_visited_end_without_a_word(option: str) -> None:
     with servers("--apop", option) if option != "--plain" else servers(option) as program:
         read_until(program, '"imap"' if option == "--json" else "happens:" if option == "--tap" else "Ctrl-C")
         assert ended(program) == ""
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["all heard", "some dropped"])
+def test_what_was_said_just_before_the_end_is_told_and_what_was_missed(dropped: bool) -> None:
+    """It may still be on its way to the listener, in the kernel's buffer."""
+    with servers("--tap", "--plain", "--json", before=DROPS if dropped else "") as program:
+        settings = {each["protocol"]: each for each in read_objects(program, COUNT["plain"])}
+        pop3 = poplib.POP3("127.0.0.1", settings["pop3"]["port"])
+        pop3.user("taro")
+        pop3.pass_("fujisan2023")
+        told = [json.loads(line) for line in ended(program).splitlines()]
+        pop3.close()
+    assert [each["value"] for each in told if each["field"] == "password"] == ["fujisan2023"]
+    notes = [each["note"] for each in told if each["field"] is None]
+    assert bool(notes) == dropped
+    assert not dropped or "kernel dropped 3 packets" in notes[-1]
 
 
 def test_a_visit_to_the_webmail_is_no_news_at_the_end() -> None:
