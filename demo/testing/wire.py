@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
-from mailtap.capture.live import CaptureUnavailable, LiveCapture
+from mailtap.capture.live import CaptureUnavailable, Engine, LiveCapture
 from mailtap.capture.model import Endpoint
 from mailtap.demo.adversary.notebook import Notebook
 from mailtap.demo.network.relay import Relay
@@ -165,7 +165,8 @@ class Wire:
     def _listener(self, targets: Mapping[str, tuple[str, int]]) -> Tap:
         if self.mode is Mode.RELAY:
             return Tap(Relay(targets, host=self._host), {})
-        return Tap(LiveCapture(ports=[port for _, port in targets.values()]), dict(targets))
+        ports = [port for _, port in targets.values()]
+        return Tap(LiveCapture(ports=ports, engine=Engine.AUTO), dict(targets))
 
     def _plant(self) -> None:
         """Say something in clear on each port, and hear it."""

@@ -472,6 +472,24 @@ def test_packets_where_they_may_be_captured(project):
         result.stdout.fnmatch_lines(["mail tap: packets (*", "heard by: packets;*"])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the ring")
+def test_packets_come_from_the_ring(project):
+    if not probe(Rung.HOST_LOOPBACK).works:
+        pytest.skip("only where this user may capture on the loopback")
+    project.makepyfile(
+        """
+import poplib, sys
+def test_it(mail_tap, mail_account):
+    pop3 = poplib.POP3(mail_tap.pop3.host, mail_tap.pop3.port, timeout=10)
+    pop3.user(mail_account.username)
+    pop3.quit()
+    assert mail_account.username in mail_tap
+    assert "scapy" not in sys.modules
+"""
+    )
+    project.runpytest_subprocess(*QUICK, "--mail-tap=packets").assert_outcomes(passed=1)
+
+
 def test_packets_where_they_may_not_be_captured(project, monkeypatch):
     def refuse() -> None:
         raise NamespaceError(Step.CAPTURE, "not for you")
