@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Remarks that say nothing against a run: another program may hold the port.
 _REMARKS = re.compile(
-    r"The program stays root: [^.]*\.|Port \d+ on \S+ is taken by .*? This run goes on with another\."
+    r"The program stays root: [^.]*\.|Port \d+ on \S+ is taken by .*? This run goes on with another port\."
 )
 
 TIMEOUT = 60.0  # seconds; a bound for a stuck lesson, not a wait

@@ -46,8 +46,8 @@ for version in "${versions[@]}"; do
     version=$3
     shift 3
     exec su lab --shell /bin/bash --command "
-      export LANG=C.UTF-8 PIP_CERT=/etc/ssl/certs/ca-certificates.crt
-      make .venv/dev PYTHON=/usr/bin/python$version && .venv/bin/pytest -q $(printf "%q " "$@")"
+      export LANG=C.UTF-8 PIP_CERT=/etc/ssl/certs/ca-certificates.crt PYTHON=/usr/bin/python$version
+      make .venv/dev && .venv/bin/pytest -q $(printf "%q " "$@")"
   ' sid "$sid" "$home" "$version" "$@" || failed+=("$version")
 done
 if ((${#failed[@]})); then
