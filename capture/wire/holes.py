@@ -35,15 +35,19 @@ def _disown(half: Half, *, everything: bool) -> None:
     """Drop what waits and was not sent on this connection, but on an earlier one between the same ports.
 
     It stands behind a FIN that the other side has acknowledged; where everything is given up, also so far
-    behind all that was acknowledged that no loss explains it. Without acknowledgements, nothing tells.
+    behind all that is known that no loss explains it. Without acknowledgements, nothing tells.
     """
-    bound = max(half.next, half.acked) + LARGEST_LOSS if everything and half.acked else None
-    if half.end is not None and bound is not None and half.end > bound:
-        half.end = None
-    if half.end is not None and half.acked > half.end:
-        bound = half.end
-    if bound is not None and half.early:
-        half.early.drop_from(bound)
+    if everything and half.acked:
+        reached = max(half.next, half.acked)
+        for piece in half.early:
+            if piece.offset > reached + LARGEST_LOSS:
+                half.early.drop_from(piece.offset)
+                break
+            reached = max(reached, piece.end)
+        if half.end is not None and half.end > reached + LARGEST_LOSS:
+            half.end = None
+    if half.end is not None and half.acked > half.end and half.early:
+        half.early.drop_from(half.end)
 
 
 def _leave_gap(connection: Connection, out: list[Heard], *, acknowledged: bool) -> bool:

@@ -490,6 +490,16 @@ def test_what_an_earlier_connection_left_behind_is_not_believed(
         assert story(wire.packets([*pieces[:place], old, *pieces[place:]])) == PLAIN
 
 
+def test_nothing_is_dropped_where_acknowledgements_are_heard_no_longer() -> None:
+    """As where the two directions take different ways, and one of them changes."""
+    packets = wire.conversation([("C", b"RETR 1\r\n"), ("S", bytes(3_000_000))], fin=False)
+    later = wire.only(packets[20:], "S")
+    heard = listen([*packets[:20], *later[:5], *later[6:]])
+    sent = [item for _, direction, item in heard if direction is Direction.SERVER]
+    assert sum(len(item.data) for item in sent if isinstance(item, Chunk)) == 3_000_000 - 1460
+    assert [item.length for item in sent if isinstance(item, Gap)] == [1460]
+
+
 def test_a_host_may_talk_to_itself() -> None:
     me = Endpoint("127.0.0.1", 47206)
     packets = wire.conversation(TALK, client=me, server=Endpoint("127.0.0.1", 110))
