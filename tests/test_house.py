@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tomllib
@@ -14,6 +12,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import catalogues
+import commands
 import lessons
 import pytest
 import wheels
@@ -79,47 +78,24 @@ def test_what_the_set_up_lacks_is_said_in_the_readers_language(
 
 
 def readme_commands(name: str) -> list[str]:
-    """Return the commands that a README shows, without their comments."""
-    blocks = re.findall(r"```console\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line and line not in NOT_IN_A_TEST]
+    """Return the commands that a README shows."""
+    shown = commands.shown_in((ROOT / name).read_text(encoding="utf-8"))
+    return [command for command in shown if command and command not in NOT_IN_A_TEST]
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.ja.md"])
 def test_the_commands_of_the_readme_work(readme: str, tmp_path: Path) -> None:
-    commands = readme_commands(readme)
-    assert [command for command in commands if command.startswith("make demo-plain")]
-    assert [command for command in commands if command.startswith("make demo-tls")]
+    shown = readme_commands(readme)
+    assert [command for command in shown if command.startswith("make demo-plain")]
+    assert [command for command in shown if command.startswith("make demo-tls")]
     tried = readme_commands("README.md") if readme != "README.md" else []
-    for command in commands:
+    for command in shown:
         if command in tried:
             continue
-        words = shlex.split(command)
-        if words[0] == "make":
-            words[1:1] = ["--directory", str(ROOT)]
+        if " servers " in command:
+            assert commands.served(command, tmp_path)[0] == 130, command
         else:
-            words[0] = str(ROOT / words[0])
-        if "servers" in words:
-            assert served_until_interrupted(words, tmp_path) == 130, command
-            continue
-        done = subprocess.run(
-            words, cwd=tmp_path, env=lessons.environment(), capture_output=True, timeout=100, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stderr.decode()}"
-
-
-def served_until_interrupted(words: list[str], folder: Path) -> int:
-    """Start the servers, interrupt them once they say that they run, and return the exit code."""
-    with subprocess.Popen(
-        words, cwd=folder, env=lessons.environment(PYTHONUNBUFFERED="1"), stdout=subprocess.PIPE, text=True
-    ) as program:
-        assert program.stdout is not None
-        for line in program.stdout:
-            if "Ctrl-C" in line:
-                program.send_signal(signal.SIGINT)
-                break
-        program.stdout.read()
-        return program.wait(lessons.TIMEOUT)
+            commands.told_by(command, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["run", "dev"])

@@ -164,7 +164,7 @@ def among_old(packets: Sequence[Packet], chance: random.Random) -> list[Packet]:
     They are behind the handshake and before the first FIN, and far from all that the connection itself sends:
     initial sequence numbers are random (RFC 6528).
     """
-    own = [item for packet in packets for item in Decoder().decode(packet) if isinstance(item, Segment)]
+    own = [item for item in Decoder().segments(packets) if isinstance(item, Segment)]
     fins = [place for place, segment in enumerate(own) if segment.flags & (wire.FIN | wire.RST)]
     out = list(packets)
     for _ in range(chance.randrange(1, 4)):

@@ -19,6 +19,7 @@ from urllib.request import HTTPCookieProcessor, HTTPSHandler, OpenerDirector, Pr
 
 import lessons
 import pytest
+from commands import read_until
 from wcwidth import wcswidth
 
 if TYPE_CHECKING:
@@ -69,16 +70,6 @@ def servers(*arguments: str, before: str = "", **changes: str) -> Iterator[subpr
 def read_objects(program: subprocess.Popen[str], count: int) -> list[dict[str, Any]]:
     assert program.stdout is not None
     return [json.loads(program.stdout.readline()) for _ in range(count)]
-
-
-def read_until(program: subprocess.Popen[str], text: str) -> str:
-    assert program.stdout is not None
-    said = ""
-    while text not in said:
-        line = program.stdout.readline()
-        assert line, said
-        said += line
-    return said
 
 
 def log_in(setting: dict[str, Any]) -> None:
