@@ -14,8 +14,6 @@ from mailtap.capture.guessers import processors
 if TYPE_CHECKING:
     from bench.settings import Settings
 
-_MEGABYTE = 1_000_000
-
 
 def measure(settings: Settings) -> str:
     """Return the table as Markdown."""
@@ -34,7 +32,7 @@ def measure(settings: Settings) -> str:
             f"{median(cost.seconds for cost in result.costs):.2f} s",
             f"{ratio(result.costs, results[0].costs, lambda cost: cost.seconds):.2f}",
             f"{result.seconds:.2f} s",
-            f"{result.memory / _MEGABYTE:,.0f} MB",
+            page.megabytes(result.memory),
             *found_cells(result.found, capture),
         )
         for result in results

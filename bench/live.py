@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _SECONDS: Final = 10
 _RATES: Final = (2_000, 4_000)  # sessions a second
 _PACKETS: Final = 19  # of one session, acknowledgements among them
-_MEGABYTE: Final = 1_000_000
 
 _ABOUT: Final = f"""\
 POP3 sessions of about {_PACKETS} packets each over the loopback of a private network, for {_SECONDS} seconds;
@@ -51,7 +50,7 @@ def _row(name: str, rate: int, rounds: int) -> tuple[str, ...]:
         f"{worst.sessions:,}",
         f"{worst.dropped:,}",
         f"{median(each.processor for each in heard):.1f} s",
-        f"{max(each.memory for each in heard) / _MEGABYTE:.0f} MB",
+        page.megabytes(max(each.memory for each in heard)),
     )
 
 

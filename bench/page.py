@@ -36,3 +36,8 @@ def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a Markdown table; the first column is text, the others are numbers."""
     rule = ("---", *("--:" for _ in heads[1:]))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *rows))
+
+
+def megabytes(octets: int) -> str:
+    """Return an amount of memory as a cell of a table."""
+    return f"{octets / 1_000_000:,.0f} MB"

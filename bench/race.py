@@ -138,7 +138,7 @@ def _report(title: str, capture: Capture, results: list[Result]) -> str:
             f"{result.seconds:.2f} s",
             f"{result.ratio:.2f}",
             f"{size / _MEGABYTE / result.seconds:,.0f}",
-            f"{result.memory / _MEGABYTE:,.0f} MB",
+            page.megabytes(result.memory),
             *found_cells(result.found, capture),
             result.rival.remark,
         )

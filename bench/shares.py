@@ -5,13 +5,12 @@ The machine that measures may have fewer processors than the laptops that this s
 
 from __future__ import annotations
 
-import json
-import sys
 from statistics import mean
 from typing import TYPE_CHECKING
 
 from bench import captures, page, processes
 from bench.rivals import DECODED, LOGINS
+from mailtap.capture import shares
 from mailtap.capture.share import Work
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _COUNTS = (2, 4, 8)
 _HEADS = ("told, shares", "the whole", "the busiest", "times the whole", "all shares", "largest process")
-_MEGABYTE = 1_000_000
 
 
 def measure(settings: Settings) -> str:
@@ -35,17 +33,17 @@ def measure(settings: Settings) -> str:
         for count in _COUNTS:
             work = Work(str(capture.path.resolve()), 0, count, logins=name == LOGINS, lines=True)
             # The machine is not always as fast: the whole is heard before and after its shares.
-            before, shares, after = _whole(work, answer), _shares(work, answer), _whole(work, answer)
+            before, costs, after = _whole(work, answer), _costs(work, answer), _whole(work, answer)
             whole = mean((before, after))
-            busiest = max(cost.processor for cost in shares)
+            busiest = max(cost.processor for cost in costs)
             rows.append(
                 (
                     f"{name.partition(', ')[2]}, {count}",
                     f"{whole:.2f} s",
                     f"{busiest:.2f} s",
                     f"{busiest / whole:.2f}",
-                    f"{sum(cost.processor for cost in shares):.2f} s",
-                    f"{max(cost.memory for cost in shares) / _MEGABYTE:,.0f} MB",
+                    f"{sum(cost.processor for cost in costs):.2f} s",
+                    page.megabytes(max(cost.memory for cost in costs)),
                 )
             )
     answer.unlink()
@@ -54,15 +52,14 @@ def measure(settings: Settings) -> str:
 
 def _whole(work: Work, answer: Path) -> float:
     """Hear all of a file as one share; return the processor time in seconds."""
-    return _shares(work._replace(shares=1), answer)[0].processor
+    return _costs(work._replace(shares=1), answer)[0].processor
 
 
-def _shares(work: Work, answer: Path) -> list[Cost]:
+def _costs(work: Work, answer: Path) -> list[Cost]:
     """Hear each share of a file by itself, one after another; return what each cost."""
     costs = []
     for number in range(work.shares):
-        told = json.dumps(work._replace(number=number)._asdict())
-        costs.append(processes.run([sys.executable, "-P", "-m", "mailtap.capture.shares", told], answer))
+        costs.append(processes.run(shares.command(work._replace(number=number)), answer))
         if costs[-1].status:
             raise RuntimeError(f"Share {number} of {work.shares} ended with status {costs[-1].status}.")
     return costs

@@ -43,7 +43,6 @@ _MAIL_PORTS = (25, 110, 143, 465, 587, 993, 995)
 _WEB_PORTS = (80, 8080, 18080)  # for webmail; nothing is said of other sites
 _LIVE_PORTS = (*_MAIL_PORTS, *(10_000 + port for port in _MAIL_PORTS), *_WEB_PORTS)  # the toy servers' too
 _PIPE_WIDTH = 120  # columns of a table that no terminal limits
-_WAITING = 200_000  # live packets that may wait for the listener; then the kernel's buffer fills, and counts
 _LIVE_BUFFER = 64 * 1024 * 1024  # bytes
 
 
@@ -283,7 +282,7 @@ class _Run:
         from mailtap.capture.backlog import Backlog  # noqa: PLC0415  # slow to load, all of these
         from mailtap.capture.live import CaptureUnavailable, LiveCapture  # noqa: PLC0415
 
-        packets = Backlog(_WAITING)
+        packets = Backlog()
         options = self._options
         where = {} if options.interface is None else {"interface": options.interface}
         ports = tuple(options.port or _LIVE_PORTS)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mailtap.capture.model import Packet
 
 T = TypeVar("T")
+_MOST: Final = 200_000  # packets
 _BEAT: Final = 0.05  # seconds between looks whether it is over
 
 
@@ -21,7 +22,7 @@ class Backlog:
     The kernel counts what it drops.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int = _MOST) -> None:
         """Prepare.
 
         Args:

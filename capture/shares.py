@@ -184,14 +184,18 @@ def _parts(pipe: IO[bytes]) -> Iterator[Part]:
             return
 
 
+def command(work: Work) -> list[str]:
+    """Return what runs a process that hears a share, and writes its parts to standard output."""
+    return [sys.executable, "-P", "-m", "mailtap.capture.shares", json.dumps(work._asdict())]
+
+
 @contextmanager
 def _process(work: Work) -> Iterator[IO[bytes]]:
     """Begin to listen to a share; give what is heard of it, and let it end with the block."""
     import subprocess  # noqa: PLC0415  # only where there are several
 
-    command = [sys.executable, "-P", "-m", "mailtap.capture.shares", json.dumps(work._asdict())]
     with subprocess.Popen(  # noqa: S603
-        command,
+        command(work),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -88,7 +88,6 @@ HELP: Final = {
 
 NO_CA: Final = N_("The certificate cannot be written to {file} ({error}): choose another file with --ca.")
 _BEAT: Final = 0.5  # seconds between looks for Ctrl-C where the system does not interrupt a wait
-_WAITING: Final = 200_000  # packets that may wait to be heard; then the kernel's buffer fills, and counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -155,7 +154,7 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
         servers, services, remarks = stack.enter_context(open_servers(offered, lab, certificates, say=say))
         _fill_mailbox(servers)
         endpoints = {str(key): servers.endpoints[service] for key, service in services.items()}
-        packets, tap = Backlog(_WAITING), None
+        packets, tap = Backlog(), None
         if options.tap:
             well_known = {str(key): service.port for key, service in offered.items()}
             tap = lab.tap(endpoints, well_known=well_known, on_packets=packets.put, keep=False)

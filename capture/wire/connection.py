@@ -244,12 +244,12 @@ class Connection:
             half.restart()
             peer.acked, peer.shown = min(peer.acked, 0), []
             offset = half.begin(sequence)
-        ahead = offset - half.next
+        ahead, end = offset - half.next, offset + len(payload) + cut
         if flags & RST:
             foreign = _resets_another(half, peer, offset)
         else:
             foreign = abs(ahead) > LARGEST_JUMP or (
-                half.syn is not None and offset + len(payload) + cut < half.first and not flags & SYN
+                half.syn is not None and end < half.first and not flags & SYN
             )
         # Made-up captures acknowledge nothing: what comes in order is taken even so.
         if foreign or (flags & ACK and not peer.acknowledge(acknowledgment, packet, time_ns) and ahead):
@@ -263,7 +263,6 @@ class Connection:
         needs = acknowledgment if flags & ACK else None
         if (payload or cut) and not half.keep(Early(offset, payload, cut, needs, packet, time_ns)):
             self._say(segment, _CONFLICT)
-        end = offset + len(payload) + cut
         if flags & FIN and half.may_end(end):
             half.end, half.end_needs = end, needs
             half.end_shown = (packet, time_ns)

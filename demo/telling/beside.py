@@ -38,7 +38,6 @@ _DONE: Final = {
 }
 _BETWEEN: Final = " ┃ "
 _LEFT: Final = 0.44  # of the width; what is stolen is longer than what is shown
-_TWO: Final = 60  # columns of a screen with room for both
 _LOUD: Final = "bold white on red"
 
 
@@ -47,7 +46,7 @@ def beside(outcome: Outcome, number: int, reader: Reader) -> list[Text]:
     leg = outcome.scenario.legs[number]
     if leg.man is None and not leg.thief:
         return []
-    if reader.width < _TWO:
+    if not reader.has_room_for_two:
         seen, got = _screen(leg, outcome.screens[number], reader), _loot(outcome, leg, reader)
         return [Text(), *seen, Text(), *got]
     left = int((reader.width - len(_BETWEEN)) * _LEFT)

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 _LABEL: Final = 13  # columns for what a line is about
 _BAR: Final = " │ "
-_SIDES: Final = ("A │ ", "B │ ")  # where there is no room for two columns,
-_TWO: Final = 60  # which takes a screen of so many
+_SIDES: Final = ("A │ ", "B │ ")  # where there is no room for two columns
 _QUIET: Final = "bright_black"
 _LOUD: Final = "bold white on red"
 _READABLE: Final = "bold yellow"
@@ -62,7 +61,7 @@ def comparison(runs: Runs, reader: Reader) -> list[list[Text]]:
 
 def _titles(titles: Sequence[Text], reader: Reader) -> list[Text]:
     """Return the head of the screen: in a line, cut to fit, or whole, one title after the other."""
-    if reader.width >= _TWO:
+    if reader.has_room_for_two:
         return _row(Text(), titles, reader)
     lines = _folded(titles, reader)
     for line in lines:
@@ -173,7 +172,7 @@ def _value(leak: Leak, reader: Reader) -> str:
 
 def _row(label: Text, cells: Sequence[Text], reader: Reader) -> list[Text]:
     """Return a step on the screen: what it is about, and the two sides, in one line or under each other."""
-    if reader.width < _TWO:
+    if not reader.has_room_for_two:
         sides = [Text(side, _QUIET) + cell for side, cell in zip(_SIDES, cells, strict=True)]
         for side in sides:
             side.truncate(reader.width, overflow="ellipsis")
@@ -192,7 +191,7 @@ def _row(label: Text, cells: Sequence[Text], reader: Reader) -> list[Text]:
 
 def _folded(cells: Sequence[Text], reader: Reader) -> list[Text]:
     """Return two texts beside each other, or one after the other, each in as many lines as it needs."""
-    if reader.width < _TWO:
+    if not reader.has_room_for_two:
         return [
             line
             for side, cell in zip(_SIDES, cells, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
@@ -11,6 +11,9 @@ from mailtap.capture.wrapping import broken
 
 if TYPE_CHECKING:
     from mailtap.capture.language import Say
+
+
+_TWO: Final = 60  # columns of a screen on which two texts can stand beside each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Reader:
     say: Say
     width: int = 80
     mask: bool = False
+
+    @property
+    def has_room_for_two(self) -> bool:
+        """Whether two columns beside each other can be read."""
+        return self.width >= _TWO
 
     def wrapped(self, text: str, style: str = "", *, hang: str = "", margin: int = 2) -> list[Text]:
         """Return a text broken into lines, with everything in it that could deceive a terminal made visible.
