@@ -24,7 +24,7 @@ from mailtap.capture.wrapping import fitted, joined
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mailtap.capture.backlog import Backlog
     from mailtap.capture.files.pcapfile import Handful
@@ -280,6 +280,7 @@ class _Run:
     def _live(self) -> int:
         """Tell what leaks on the loopback interface until interrupted."""
         from mailtap.capture.backlog import Backlog  # noqa: PLC0415  # slow to load, all of these
+        from mailtap.capture.interrupts import interruptible  # noqa: PLC0415
         from mailtap.capture.live import CaptureUnavailable, LiveCapture  # noqa: PLC0415
 
         packets = Backlog()
@@ -295,22 +296,21 @@ class _Run:
             **where,
         )
         try:
-            with capture:
+            # No login is lost because Ctrl-C fell into the middle of it, or followed at once.
+            with capture, interruptible() as interrupted:
                 listening = N_("Listening on this machine's loopback ({engine}). Ctrl-C ends it.")
                 said = [self._say(listening, engine=capture.engine)]
                 if capture.instead is not None:
                     said.append(explained(capture.instead, self._say))
                 self._complain("{reason}", reason=joined(said))
-                self._hear(packets, capture)
+                self._hear(packets, capture, interrupted)
         except CaptureUnavailable as error:
             self._complain("{reason}", reason=explained(error, self._say))
             return CANNOT_LISTEN
         return INTERRUPTED
 
-    def _hear(self, packets: Backlog, capture: LiveCapture) -> None:
+    def _hear(self, packets: Backlog, capture: LiveCapture, interrupted: Callable[[], bool]) -> None:
         """Tell what leaks in the packets that come, until interrupted, and then what was still waiting."""
-        from mailtap.capture.interrupts import interruptible  # noqa: PLC0415
-
         printer, listener = self._printer(_LIVE), self._listener(_LIVE)
 
         def hear(handful: Handful) -> None:
@@ -318,11 +318,10 @@ class _Run:
                 self._show(item, printer, _LIVE)
             printer.flush()
 
-        with interruptible() as interrupted:  # no login is lost because Ctrl-C fell into the middle of it
-            recording = packets.hear(hear, interrupted, capture.stop)
-            for item in (*listener.close(), *recording.shortfall):
-                self._show(item, printer, _LIVE)
-            printer.end()
+        recording = packets.hear(hear, interrupted, capture.stop)
+        for item in (*listener.close(), *recording.shortfall):
+            self._show(item, printer, _LIVE)
+        printer.end()
 
     def _complain(self, text: str, **values: str | int) -> None:
         print(fitted(printable(self._say(text, **values)), sys.stderr), file=sys.stderr)  # noqa: T201

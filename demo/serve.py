@@ -29,7 +29,7 @@ from mailtap.servers import LabCertificates, Security, ServerProtocol, ServersEr
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mailtap.capture.language import Say
     from mailtap.capture.model import Leak
@@ -163,11 +163,13 @@ def _serve(options: Namespace, say: Say, aside: Aside) -> int:
         for remark in remarks:
             aside.say(remark)
         told = Settings([(service, endpoints[str(key)]) for key, service in offered.items()], ca)
-        told.tell(options, say, kept=bool(options.ca))
         if tap is None:
+            told.tell(options, say, kept=bool(options.ca))
             _wait()
         else:
-            _hear(packets, tap, Overheard(options, say))
+            with interruptible() as interrupted:  # whoever reads this may talk, and end it, at once
+                told.tell(options, say, kept=bool(options.ca))
+                _hear(packets, tap, Overheard(options, say), interrupted)
     return Exit.DONE
 
 
@@ -184,16 +186,15 @@ def _fill_mailbox(servers: ToyServers) -> None:
     servers.mailboxes[cast.TARO.username].add(mail, sender=cast.HANAKO.address)
 
 
-def _hear(packets: Backlog, tap: Tap, told: Overheard) -> None:
+def _hear(packets: Backlog, tap: Tap, told: Overheard, interrupted: Callable[[], bool]) -> None:
     """Tell what leaks, as packets come, until Ctrl-C, and then what was still on its way."""
     listener = Listener()
-    with interruptible() as interrupted:
-        recording = packets.hear(
-            lambda handful: told.heard(listener.hear_together(handful)), interrupted, tap.end
-        )
-        # All that was heard is of these servers: their webmail is no mail protocol.
-        told.heard(item for item in listener.close() if not _is_no_news(item))
-        told.heard(recording.shortfall)
+    recording = packets.hear(
+        lambda handful: told.heard(listener.hear_together(handful)), interrupted, tap.end
+    )
+    # All that was heard is of these servers: their webmail is no mail protocol.
+    told.heard(item for item in listener.close() if not _is_no_news(item))
+    told.heard(recording.shortfall)
 
 
 def _wait() -> None:

@@ -50,6 +50,18 @@ Tap.end = lambda self: replace(end(self), dropped=3)
 """
 
 
+# The reader of the settings is quicker than who printed them.
+SLOW = """
+import time
+from mailtap.demo.settings import Settings
+tell = Settings.tell
+def slowly(*told, **more):
+    tell(*told, **more)
+    time.sleep(1)
+Settings.tell = slowly
+"""
+
+
 @contextmanager
 def servers(*arguments: str, before: str = "", **changes: str) -> Iterator[subprocess.Popen[str]]:
     """Run the servers, and end them."""
@@ -227,10 +239,17 @@ def test_servers_that_nobody_visited_end_without_a_word(option: str) -> None:
         assert ended(program) == ""
 
 
-@pytest.mark.parametrize("dropped", [False, True], ids=["all heard", "some dropped"])
-def test_what_was_said_just_before_the_end_is_told_and_what_was_missed(dropped: bool) -> None:
+@pytest.mark.parametrize(
+    ("before", "dropped"),
+    [
+        pytest.param("", False, id="all heard"),
+        pytest.param(DROPS, True, id="some dropped"),
+        pytest.param(SLOW, False, id="before it listened"),
+    ],
+)
+def test_what_was_said_just_before_the_end_is_told_and_what_was_missed(before: str, dropped: bool) -> None:
     """It may still be on its way to the listener, in the kernel's buffer."""
-    with servers("--tap", "--plain", "--json", before=DROPS if dropped else "") as program:
+    with servers("--tap", "--plain", "--json", before=before) as program:
         settings = {each["protocol"]: each for each in read_objects(program, COUNT["plain"])}
         pop3 = poplib.POP3("127.0.0.1", settings["pop3"]["port"])
         pop3.user("taro")
